@@ -2,7 +2,7 @@
 
 LAYERS = [
     ["base"],
-    ["event", "telemetry"],
+    ["config", "event", "telemetry"],
     ["net", "mesh"],
     ["tls", "http", "policy"],
     ["identity"],

@@ -41,15 +41,22 @@ def kith_test(name, srcs, deps = [], copts = [], size = "small", **kwargs):
         **kwargs
     )
 
-def kith_fuzz(name, srcs, corpus, deps = [], **kwargs):
-    """A fuzz target. As a test it replays its corpus and a bounded number of mutations of it."""
+def kith_fuzz(name, srcs, corpus, deps = [], size = "small", **kwargs):
+    """A fuzz target. As a test it replays its corpus and a bounded number of mutations of it.
+
+    corpus is a folder of the package; tests run at the root of the tree, so its path is given from there.
+    """
+    seeds = native.glob([corpus + "/**"])
+    if not seeds:
+        fail("{}: no seeds under {}/{}".format(name, native.package_name(), corpus))
     cc_test(
         name = name,
         srcs = srcs,
         copts = _COPTS,
         linkstatic = True,
-        data = native.glob([corpus + "/**"]),
-        args = ["$(rootpath {})".format(native.glob([corpus + "/**"])[0])],
+        size = size,
+        data = seeds,
+        args = ["{}/{}".format(native.package_name(), corpus)],
         deps = deps + ["//test/support:fuzz_driver"],
         **kwargs
     )

@@ -10,8 +10,8 @@ namespace kith::base {
 
 }  // namespace kith::base
 
-#define KITH_CHECK(condition, reason)                                        \
-  do {                                                                       \
-    if (!(condition)) [[unlikely]]                                           \
-      ::kith::base::CheckFailed(__FILE__, __LINE__, #condition, reason);     \
+#define KITH_CHECK(condition, reason)                                    \
+  do {                                                                   \
+    if (!(condition)) [[unlikely]]                                       \
+      ::kith::base::CheckFailed(__FILE__, __LINE__, #condition, reason); \
   } while (false)

@@ -1,5 +1,5 @@
-// Wall-clock time behind an interface, so that a test moves it by hand (test/support/manual_clock.h).
-// Threads: any. Owns: nothing. Errors: none.
+// Wall-clock time behind an interface, so that a test moves it by hand
+// (test/support/manual_clock.h). Threads: any. Owns: nothing. Errors: none.
 #pragma once
 
 #include "absl/time/time.h"

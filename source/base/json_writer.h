@@ -1,6 +1,7 @@
 // Appends JSON to a string: for log lines and command output, where order and cost matter.
 // Threads: one at a time. Owns: nothing; the string is borrowed.
-// Errors: none. Bytes that are not UTF-8 are written as the escape \ufffd, so a peer cannot break a line.
+// Errors: none. Bytes that are not UTF-8 become the escape \ufffd, control characters their escape,
+// so a peer cannot break a line.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,7 @@ class JsonWriter {
   JsonWriter& String(absl::string_view value);
   JsonWriter& Int(int64_t value);
   JsonWriter& Uint(uint64_t value);
-  JsonWriter& Double(double value);
+  JsonWriter& Double(double value);  // null for an infinity or NaN: JSON has no word for them.
   JsonWriter& Bool(bool value);
   JsonWriter& Null();
 

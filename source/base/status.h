@@ -19,8 +19,8 @@ inline absl::Status Annotate(const absl::Status& status, absl::string_view conte
 
 }  // namespace kith::base
 
-#define KITH_RETURN_IF_ERROR(expression)                          \
-  do {                                                            \
+#define KITH_RETURN_IF_ERROR(expression)                                                   \
+  do {                                                                                     \
     if (absl::Status kith_status_ = (expression); !kith_status_.ok()) return kith_status_; \
   } while (false)
 

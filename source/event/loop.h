@@ -1,9 +1,10 @@
 // One libuv loop and what every connection on it shares: the pool of blocks, the read scratch, the
 // work done once at the end of a turn, and messages from other threads.
-// Threads: Post() and Stop() from any; everything else on the thread that calls Run(), or before it.
-// Owns: the uv loop, the pool, the scratch. Handles made on it must be closed before it is destroyed;
-// the destructor runs the loop until their close callbacks have fired.
-// Errors: Create() reports what libuv could not get (descriptors, memory).
+// Threads: Post() and Stop() from any; everything else on the thread that calls Run(), or before
+// it. Owns: the uv loop, the pool, the scratch. Whatever was made on it (timers, streams,
+// listeners) is destroyed before it; the destructor runs the loop until their close callbacks have
+// fired, abandons what still lingers, and aborts if something was left open. Errors: Create()
+// reports what libuv could not get (descriptors, memory).
 #pragma once
 
 #include <uv.h>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
@@ -33,13 +35,25 @@ class EndOfTurn {
   virtual ~EndOfTurn();
 
  protected:
+  // It may schedule itself or others again: they run in the same turn.
   virtual void OnEndOfTurn() = 0;
 
  private:
   friend class Loop;
+  // Links of its loop's list while scheduled_on_ is set.
   EndOfTurn* previous_ = nullptr;
   EndOfTurn* next_ = nullptr;
   Loop* scheduled_on_ = nullptr;
+};
+
+// Something that outlives its owner for a while, such as a socket still sending its last bytes.
+// Destroying the loop ends it early.
+class Lingering {
+ public:
+  virtual void Abandon() = 0;
+
+ protected:
+  ~Lingering() = default;
 };
 
 // Base of what may be handed to Loop::DeleteLater().
@@ -73,21 +87,32 @@ class Loop {
   // connections: nothing is destroyed inside one of its own callbacks.
   void DeleteLater(std::unique_ptr<Deletable> object);
 
-  // Milliseconds of the loop's monotonic clock, as of the start of this turn.
+  // Between these two calls `object` is abandoned if the loop is destroyed.
+  void Linger(Lingering& object);
+  void StopLingering(Lingering& object);
+
+  // Milliseconds of the loop's monotonic clock, as of the start of this turn or the last timer
+  // start.
   uint64_t NowMs() const;
 
   base::BlockPool& blocks() { return blocks_; }
-  // One buffer for all reads of this loop: what is in it is valid until the callback returns.
+  // One buffer for all reads of this loop, lent to one reader at a time: what is in it is valid
+  // until the reader's callback returns and gives it back. For net/ only.
   absl::Span<uint8_t> read_scratch();
+  void ReturnReadScratch();
   // A second one for decrypted bytes, so that TLS can read from the first into it.
   absl::Span<uint8_t> plaintext_scratch();
 
   uv_loop_t* uv() { return &uv_; }  // For event/ and net/ only.
 
  private:
+  friend class EndOfTurn;
+
   Loop();
   void FinishTurn();
   void RunPosted();
+  void DropPosted();
+  void Unlink(EndOfTurn& work);
 
   uv_loop_t uv_;
   uv_async_t wakeup_;
@@ -97,8 +122,13 @@ class Loop {
   base::BlockPool blocks_;
   std::unique_ptr<uint8_t[]> read_scratch_;
   std::unique_ptr<uint8_t[]> plaintext_scratch_;
-  EndOfTurn* end_of_turn_ = nullptr;
+  bool read_scratch_lent_ = false;
+  bool running_ = false;
+  EndOfTurn* first_ = nullptr;  // What AtEndOfTurn() scheduled, in that order.
+  EndOfTurn* last_ = nullptr;
+  size_t scheduled_ = 0;
   std::vector<std::unique_ptr<Deletable>> doomed_;
+  absl::flat_hash_set<Lingering*> lingering_;
   absl::Mutex mutex_;
   std::vector<absl::AnyInvocable<void()>> posted_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

@@ -1,0 +1,62 @@
+# Installs what a task needs from Debian's packages, and only what is missing.
+# Sourced by deploy/quickstart.sh and test/run.sh.
+
+# To build the three programs.
+KITH_BUILD_PACKAGES=(
+  bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto default-jdk-headless
+  g++ dpkg-dev ca-certificates xz-utils
+  libabsl-dev libcli11-dev libgrpc++-dev libprotobuf-dev libspdlog-dev libfmt-dev libuv1-dev
+  libyaml-cpp-dev nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc
+)
+# To run the demonstration mesh and its tour.
+KITH_DEMO_PACKAGES=(curl jq nginx-light procps wrk)
+# To run the tests on top of both.
+KITH_TEST_PACKAGES=(
+  binutils clang-format-14 clang-tidy-14 iproute2 libbenchmark-dev libgmock-dev libgtest-dev openssl python3
+)
+
+# Package scripts start services where an init system runs; the project starts its own servers, with
+# its own configuration, and leaves the machine's alone.
+kith_without_services() {
+  local policy=/usr/sbin/policy-rc.d made=no status=0
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' > "$policy"
+    chmod 0755 "$policy"
+    made=yes
+  fi
+  "$@" || status=$?
+  if [ "$made" = yes ]; then rm -f "$policy"; fi
+  return "$status"
+}
+
+# kith_install PACKAGE...: says what it does, and nothing when there is nothing to do.
+kith_install() {
+  local missing=() package log
+  for package in "$@"; do
+    dpkg-query --show --showformat='${db:Status-Status}\n' "$package" 2>/dev/null |
+      grep -qx installed || missing+=("$package")
+  done
+  if [ "${#missing[@]}" -eq 0 ]; then return 0; fi
+  if [ "$(id -u)" -ne 0 ]; then
+    echo "these Debian packages are missing, and installing them needs root: ${missing[*]}" >&2
+    return 1
+  fi
+  echo "installing ${#missing[@]} packages from Debian: ${missing[*]}"
+  log=$(mktemp)
+  if ! { DEBIAN_FRONTEND=noninteractive apt-get -q update &&
+         kith_without_services env DEBIAN_FRONTEND=noninteractive \
+           apt-get -q -y install --no-install-recommends "${missing[@]}"; } > "$log" 2>&1; then
+    tail -n 30 "$log" >&2
+    rm -f "$log"
+    echo "installing packages failed; is there a network, and are Debian's sources configured?" >&2
+    return 1
+  fi
+  rm -f "$log"
+}
+
+# The source of BoringSSL comes through apt, whose lists must be there even if nothing is missing.
+kith_apt_lists() {
+  [ -n "$(apt-get indextargets --format '$(FILENAME)' 'Created-By: Packages' 2>/dev/null |
+    while read -r file; do ls "${file%.*}"* 2>/dev/null; done)" ] && return 0
+  DEBIAN_FRONTEND=noninteractive apt-get -q update > /dev/null
+}

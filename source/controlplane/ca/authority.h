@@ -1,0 +1,84 @@
+// The certificate authority: short-lived X509-SVIDs for workloads and the control plane's own
+// server certificate, each written to the audit log before it leaves. Threads: any, at once; what
+// is shared is only read (the audit log has its own mutex). Owns: the signing key and the chain.
+// The state directory and the audit log must outlive it. Errors: Create() says which file is wrong
+// and what to do. The Issue methods carry a Refusal (refusal.h): INVALID_ARGUMENT for the caller's
+// fault, FAILED_PRECONDITION when the issuer has ended, UNAVAILABLE when the audit log cannot be
+// written.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "source/base/spiffe_id.h"
+#include "source/controlplane/ca/authority_options.h"
+
+namespace kith::controlplane {
+
+struct IssuedCertificate {
+  // The leaf, one intermediate per element, the root bundle last: what sidecars are sent.
+  std::vector<std::string> chain_pem;
+  std::string serial;  // Lower-case hex.
+  std::string key_type;
+  absl::Time not_before;
+  absl::Time not_after;
+};
+
+struct ServerCertificate {
+  std::string chain_pem;  // The leaf, then intermediates.
+  std::string key_pem;    // Secret.
+  std::string serial;
+  absl::Time not_before;
+  absl::Time not_after;
+};
+
+// Who asks, for the audit log.
+struct Requester {
+  std::string caller = {};
+  std::string token_id = {};
+  std::string peer = {};
+};
+
+// What status and metrics say of a certificate.
+struct CertificateFacts {
+  std::string serial;
+  std::string subject;
+  absl::Time not_before;
+  absl::Time not_after;
+};
+
+class CertificateAuthority {
+ public:
+  static absl::StatusOr<std::unique_ptr<CertificateAuthority>> Create(AuthorityOptions options);
+  ~CertificateAuthority();
+  CertificateAuthority(const CertificateAuthority&) = delete;
+  CertificateAuthority& operator=(const CertificateAuthority&) = delete;
+
+  // `csr` is PEM or DER, and only its key is used. A zero lifetime takes the default; more than the
+  // maximum is cut to it, less than the minimum refused. No leaf outlives its issuer.
+  absl::StatusOr<IssuedCertificate> IssueLeaf(const base::SpiffeId& id, absl::string_view csr,
+                                              absl::Duration lifetime,
+                                              const Requester& requester) const;
+  // With a new key, for the control plane's own endpoints.
+  absl::StatusOr<ServerCertificate> IssueServer(const std::vector<std::string>& dns_names,
+                                                absl::Duration lifetime) const;
+
+  // The roots to trust, PEM.
+  const std::string& trust_bundle_pem() const;
+  const std::vector<CertificateFacts>& roots() const;
+  const CertificateFacts& signer() const;
+  // The first end among the signer and what is above it: nothing issued lives longer.
+  absl::Time issuer_not_after() const;
+  const std::string& trust_domain() const;
+
+ private:
+  struct State;
+  explicit CertificateAuthority(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace kith::controlplane

@@ -1,0 +1,82 @@
+#include "source/controlplane/ca/authority_options.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "source/base/spiffe_id.h"
+#include "source/base/status.h"
+
+namespace kith::controlplane {
+namespace {
+
+absl::Status Wrong(absl::string_view field, absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat("ca.", field, ": ", what));
+}
+
+absl::Status Take(const google::protobuf::Duration& value, bool given, absl::string_view field,
+                  absl::Duration least, absl::Duration most, absl::Duration& into) {
+  if (!given) return absl::OkStatus();
+  absl::Duration duration = absl::Seconds(value.seconds()) + absl::Nanoseconds(value.nanos());
+  if (duration < least || duration > most) {
+    return Wrong(field,
+                 absl::StrCat(absl::FormatDuration(duration), " is not between ",
+                              absl::FormatDuration(least), " and ", absl::FormatDuration(most)));
+  }
+  into = duration;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<AuthorityOptions> AuthorityOptions::From(
+    const kith::config::v1::ControlPlaneConfig& config) {
+  constexpr absl::Duration kDay = absl::Hours(24);
+  const auto& ca = config.ca();
+  AuthorityOptions options;
+  if (!config.trust_domain().empty()) options.trust_domain = config.trust_domain();
+  if (!base::IsTrustDomain(options.trust_domain)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("trust_domain: \"", options.trust_domain,
+                     "\" is not a trust domain; use lower-case letters, digits, '.', '-', '_'"));
+  }
+  if (!config.root_namespace().empty()) options.root_namespace = config.root_namespace();
+  if (!base::IsSpiffeSegment(options.root_namespace)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("root_namespace: \"", options.root_namespace, "\" is not a namespace"));
+  }
+  options.certificate_file = ca.certificate_file();
+  options.key_file = ca.key_file();
+  options.root_file = ca.root_file();
+  int given =
+      !options.certificate_file.empty() + !options.key_file.empty() + !options.root_file.empty();
+  if (given != 0 && given != 3) {
+    return Wrong(options.certificate_file.empty() ? "certificate_file"
+                 : options.key_file.empty()       ? "key_file"
+                                                  : "root_file",
+                 "missing; give certificate_file, key_file and root_file together, or none for a "
+                 "root made here");
+  }
+  KITH_RETURN_IF_ERROR(Take(ca.root_lifetime(), ca.has_root_lifetime(), "root_lifetime", kDay,
+                            kDay * 365 * 50, options.root_lifetime));
+  KITH_RETURN_IF_ERROR(Take(ca.min_leaf_lifetime(), ca.has_min_leaf_lifetime(), "min_leaf_lifetime",
+                            absl::Seconds(1), kDay * 90, options.min_leaf_lifetime));
+  KITH_RETURN_IF_ERROR(Take(ca.max_leaf_lifetime(), ca.has_max_leaf_lifetime(), "max_leaf_lifetime",
+                            options.min_leaf_lifetime, kDay * 90, options.max_leaf_lifetime));
+  if (options.max_leaf_lifetime < options.min_leaf_lifetime) {
+    return Wrong("min_leaf_lifetime", absl::StrCat("is more than max_leaf_lifetime (",
+                                                   absl::FormatDuration(options.max_leaf_lifetime),
+                                                   "); raise that too"));
+  }
+  // A maximum below the usual default moves the default down with it.
+  options.default_leaf_lifetime =
+      std::max(options.min_leaf_lifetime,
+               std::min(options.default_leaf_lifetime, options.max_leaf_lifetime));
+  KITH_RETURN_IF_ERROR(Take(ca.default_leaf_lifetime(), ca.has_default_leaf_lifetime(),
+                            "default_leaf_lifetime", options.min_leaf_lifetime,
+                            options.max_leaf_lifetime, options.default_leaf_lifetime));
+  KITH_RETURN_IF_ERROR(Take(ca.backdate(), ca.has_backdate(), "backdate", absl::ZeroDuration(),
+                            absl::Hours(1), options.backdate));
+  return options;
+}
+
+}  // namespace kith::controlplane

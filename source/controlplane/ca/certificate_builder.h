@@ -1,0 +1,50 @@
+// Puts an X.509 v3 certificate together and signs it.
+// Threads: any, also several with one issuer at once: the issuer is only read.
+// Owns: nothing beyond what it returns. Errors: INTERNAL when BoringSSL refuses.
+#pragma once
+
+#include <openssl/base.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace kith::controlplane {
+
+// Who signs. The name and identifier are kept as bytes so that threads share no X509 object.
+struct Issuer {
+  bssl::UniquePtr<EVP_PKEY> key;
+  std::string name_der;        // Of the subject of its certificate.
+  std::string key_identifier;  // Of its certificate; empty leaves the extension out.
+
+  // Of `certificate`, whose key `key` is.
+  static absl::StatusOr<Issuer> Of(X509* certificate, bssl::UniquePtr<EVP_PKEY> key);
+};
+
+enum class CertificateKind {
+  kRoot,      // CA, no path length.
+  kWorkload,  // serverAuth and clientAuth.
+  kServer,    // serverAuth only.
+};
+
+struct CertificateSpec {
+  CertificateKind kind = CertificateKind::kWorkload;
+  std::string organization;  // With `common_name`, the subject; both empty: an empty subject,
+  std::string common_name;   // which makes the alternative names critical.
+  std::vector<std::string> uris;
+  std::vector<std::string> dns_names;
+  absl::Time not_before;  // Whole seconds: a fraction is cut off.
+  absl::Time not_after;
+};
+
+// A random serial of 128 bits, positive; the key usages that belong to the kind.
+absl::StatusOr<bssl::UniquePtr<X509>> BuildCertificate(const CertificateSpec& spec,
+                                                       EVP_PKEY* subject_key, const Issuer& issuer);
+// Signed by the key it certifies.
+absl::StatusOr<bssl::UniquePtr<X509>> BuildSelfSigned(const CertificateSpec& spec, EVP_PKEY* key);
+
+}  // namespace kith::controlplane

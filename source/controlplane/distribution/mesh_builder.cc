@@ -1,0 +1,202 @@
+#include "source/controlplane/distribution/mesh_builder.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "source/policy/peer_authentication.h"
+#include "source/policy/select.h"
+
+namespace kith::controlplane {
+namespace {
+
+using MutualTLS = security::v1::PeerAuthenticationSpec::MutualTLS;
+
+mesh::v1::ServicePort::Protocol ToProto(PortProtocol protocol) {
+  return protocol == PortProtocol::kHttp ? mesh::v1::ServicePort::HTTP
+                                         : mesh::v1::ServicePort::TCP;
+}
+
+std::string PrincipalOf(absl::string_view trust_domain, absl::string_view name_space,
+                        absl::string_view service_account) {
+  return absl::StrCat("spiffe://", trust_domain, "/ns/", name_space, "/sa/", service_account);
+}
+
+std::string JoinAddress(const std::string& ip, uint32_t port) {
+  return absl::StrContains(ip, ':') ? absl::StrCat("[", ip, "]:", port)
+                                    : absl::StrCat(ip, ":", port);
+}
+
+// The endpoint's default is mutual; ports are listed only where they differ, unless all do.
+void SetPortTls(const std::vector<uint32_t>& plaintext_ports, mesh::v1::Endpoint& endpoint) {
+  const bool all = plaintext_ports.size() == static_cast<size_t>(endpoint.addresses_size());
+  endpoint.set_tls(all ? mesh::v1::Endpoint::PLAINTEXT : mesh::v1::Endpoint::MUTUAL);
+  if (all) return;
+  for (const uint32_t port : plaintext_ports) {
+    (*endpoint.mutable_port_tls())[port] = mesh::v1::Endpoint::PLAINTEXT;
+  }
+}
+
+}  // namespace
+
+MeshBuilder::MeshBuilder(MeshOptions options)
+    : options_(std::move(options)), state_(std::make_shared<MeshState>()) {}
+
+void MeshBuilder::SetState(std::shared_ptr<const MeshState> state) {
+  state_ = std::move(state);
+  for (auto& [name_space, workloads] : workloads_) {
+    for (auto& [name, known] : workloads) known.modes = ModesOf(name_space, known.workload.labels);
+  }
+}
+
+void MeshBuilder::SetWorkload(const Workload& workload) {
+  workloads_[workload.name_space][workload.name] =
+      Known{workload, ModesOf(workload.name_space, workload.labels)};
+}
+
+void MeshBuilder::RemoveWorkload(const std::string& name_space, const std::string& name) {
+  const auto found = workloads_.find(name_space);
+  if (found == workloads_.end()) return;
+  found->second.erase(name);
+  if (found->second.empty()) workloads_.erase(found);
+}
+
+MeshBuilder::Mode MeshBuilder::Modes::For(uint32_t port) const {
+  const auto found = ports.find(port);
+  return found == ports.end() ? mode : found->second;
+}
+
+MeshBuilder::Modes MeshBuilder::ModesOf(const std::string& name_space, const Labels& labels) const {
+  Modes modes;
+  const policy::Labels wanted(labels.begin(), labels.end());
+  const auto resolved = policy::ResolvePeerAuthentication(
+      state_->peer_authentications, {options_.root_namespace, name_space, wanted});
+  if (!resolved.ok()) {
+    modes.problem = resolved.status();
+    return modes;
+  }
+  modes.mode = resolved->mode;
+  modes.ports.insert(resolved->port_modes.begin(), resolved->port_modes.end());
+  return modes;
+}
+
+MeshBuilder::WorkloadView MeshBuilder::ConfigOf(const Workload& workload) const {
+  WorkloadView view;
+  mesh::v1::WorkloadConfig& config = view.config;
+  config.set_trust_domain(options_.trust_domain);
+  for (const std::string& alias : options_.trust_domain_aliases) {
+    config.add_trust_domain_aliases(alias);
+  }
+  config.set_root_namespace(options_.root_namespace);
+  config.set_path_normalization(options_.path_normalization);
+
+  const Modes modes = ModesOf(workload.name_space, workload.labels);
+  view.problem = modes.problem;
+  config.set_mtls_mode(modes.mode);
+  for (const auto& [port, mode] : modes.ports) (*config.mutable_port_mtls_modes())[port] = mode;
+
+  const policy::Labels labels(workload.labels.begin(), workload.labels.end());
+  std::vector<const security::v1::AuthorizationPolicy*> selected;
+  for (const security::v1::AuthorizationPolicy& policy : state_->authorization_policies) {
+    if (policy::Selects(policy, {options_.root_namespace, workload.name_space, labels})) {
+      selected.push_back(&policy);
+    }
+  }
+  // The order of files must not show: it would make a new version of equal content.
+  std::sort(selected.begin(), selected.end(), [](const auto* a, const auto* b) {
+    return std::pair(a->metadata().namespace_(), a->metadata().name()) <
+           std::pair(b->metadata().namespace_(), b->metadata().name());
+  });
+  for (const security::v1::AuthorizationPolicy* policy : selected) {
+    security::v1::AuthorizationPolicy& copy = *config.add_authorization_policies();
+    copy.mutable_metadata()->set_name(policy->metadata().name());
+    copy.mutable_metadata()->set_namespace_(policy->metadata().namespace_());
+    *copy.mutable_spec() = policy->spec();
+  }
+  return view;
+}
+
+void MeshBuilder::AddConnected(const ServiceDefinition& definition, const Known& known,
+                               mesh::v1::Service& service) const {
+  const Workload& workload = known.workload;
+  mesh::v1::Endpoint endpoint;
+  std::vector<uint32_t> plaintext_ports;
+  for (const PortDefinition& port : definition.ports) {
+    const auto address = workload.inbound.find(port.target_port);
+    if (address == workload.inbound.end()) continue;
+    (*endpoint.mutable_addresses())[port.number] = address->second;
+    if (known.modes.For(port.target_port) == MutualTLS::DISABLE) {
+      plaintext_ports.push_back(port.number);
+    }
+  }
+  if (endpoint.addresses().empty()) return;
+  endpoint.set_workload(absl::StrCat(workload.name_space, "/", workload.name));
+  endpoint.set_principal(
+      PrincipalOf(options_.trust_domain, workload.name_space, workload.service_account));
+  SetPortTls(plaintext_ports, endpoint);
+  *service.add_endpoints() = std::move(endpoint);
+}
+
+void MeshBuilder::AddStatic(const ServiceDefinition& definition, const StaticWorkload& workload,
+                            mesh::v1::Service& service) const {
+  mesh::v1::Endpoint& endpoint = *service.add_endpoints();
+  const Modes modes = ModesOf(workload.name_space, workload.labels);
+  std::vector<uint32_t> plaintext_ports;
+  for (const PortDefinition& port : definition.ports) {
+    const auto named = workload.ports.find(port.name);
+    const uint32_t target = named == workload.ports.end() ? port.target_port : named->second;
+    (*endpoint.mutable_addresses())[port.number] = JoinAddress(workload.ip, target);
+    if (!workload.has_sidecar || modes.For(target) == MutualTLS::DISABLE) {
+      plaintext_ports.push_back(port.number);
+    }
+  }
+  endpoint.set_workload(absl::StrCat(workload.name_space, "/", workload.name));
+  if (!workload.service_account.empty()) {
+    endpoint.set_principal(
+        PrincipalOf(options_.trust_domain, workload.name_space, workload.service_account));
+  }
+  endpoint.set_weight(workload.weight);
+  SetPortTls(plaintext_ports, endpoint);
+}
+
+std::optional<mesh::v1::Service> MeshBuilder::ServiceOf(const std::string& host) const {
+  const auto found = state_->services.find(host);
+  if (found == state_->services.end()) return std::nullopt;
+  const ServiceDefinition& definition = found->second;
+  mesh::v1::Service service;
+  service.set_host(definition.host);
+  service.set_namespace_(definition.name_space);
+  for (const PortDefinition& port : definition.ports) {
+    mesh::v1::ServicePort& added = *service.add_ports();
+    added.set_number(port.number);
+    added.set_name(port.name);
+    added.set_protocol(ToProto(port.protocol));
+  }
+  for (const std::string& name : definition.subject_alt_names) service.add_subject_alt_names(name);
+  for (const StaticWorkload& workload : definition.endpoints) {
+    AddStatic(definition, workload, service);
+  }
+  if (definition.selector.empty()) return service;
+
+  const auto connected = workloads_.find(definition.name_space);
+  if (connected != workloads_.end()) {
+    for (const auto& [name, known] : connected->second) {
+      if (Matches(definition.selector, known.workload.labels)) {
+        AddConnected(definition, known, service);
+      }
+    }
+  }
+  const auto entries = state_->workload_entries.find(definition.name_space);
+  if (entries != state_->workload_entries.end()) {
+    for (const StaticWorkload& workload : entries->second) {
+      if (!Matches(definition.selector, workload.labels)) continue;
+      // The workload speaks for itself once its sidecar is connected.
+      if (connected != workloads_.end() && connected->second.contains(workload.name)) continue;
+      AddStatic(definition, workload, service);
+    }
+  }
+  return service;
+}
+
+}  // namespace kith::controlplane

@@ -1,0 +1,70 @@
+// From the registry's documents and the connected workloads to the resources that sidecars receive.
+// Pure: no I/O, no clock; equal inputs give equal bytes.
+// Threads: one. Owns: copies of what it was told.
+// Errors: a PeerAuthentication conflict between documents that select the same workload cannot be
+// seen before that workload is known: it gets STRICT, and WorkloadView says so in `problem`.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "kith/mesh/v1/resources.pb.h"
+#include "source/controlplane/distribution/workload.h"
+#include "source/controlplane/registry/mesh_state.h"
+
+namespace kith::controlplane {
+
+struct MeshOptions {
+  std::string trust_domain = "cluster.local";
+  std::vector<std::string> trust_domain_aliases;
+  std::string root_namespace = "istio-system";
+  mesh::v1::PathNormalization path_normalization = mesh::v1::DECODE_AND_MERGE_SLASHES;
+};
+
+class MeshBuilder {
+ public:
+  explicit MeshBuilder(MeshOptions options);
+
+  void SetState(std::shared_ptr<const MeshState> state);
+  // Adds or replaces the endpoint-bearing workload of this namespace and name.
+  void SetWorkload(const Workload& workload);
+  void RemoveWorkload(const std::string& name_space, const std::string& name);
+
+  struct WorkloadView {
+    mesh::v1::WorkloadConfig config;
+    absl::Status problem;
+  };
+  WorkloadView ConfigOf(const Workload& workload) const;
+  // Nothing when no document defines the host.
+  std::optional<mesh::v1::Service> ServiceOf(const std::string& host) const;
+
+ private:
+  using Mode = security::v1::PeerAuthenticationSpec::MutualTLS::Mode;
+  struct Modes {
+    Mode mode = security::v1::PeerAuthenticationSpec::MutualTLS::STRICT;
+    std::map<uint32_t, Mode> ports;
+    absl::Status problem;
+
+    Mode For(uint32_t port) const;
+  };
+  struct Known {
+    Workload workload;
+    Modes modes;
+  };
+
+  Modes ModesOf(const std::string& name_space, const Labels& labels) const;
+  void AddConnected(const ServiceDefinition& definition, const Known& known,
+                    mesh::v1::Service& service) const;
+  void AddStatic(const ServiceDefinition& definition, const StaticWorkload& workload,
+                 mesh::v1::Service& service) const;
+
+  const MeshOptions options_;
+  std::shared_ptr<const MeshState> state_;
+  std::map<std::string, std::map<std::string, Known>> workloads_;  // By namespace and name.
+};
+
+}  // namespace kith::controlplane

@@ -1,0 +1,60 @@
+#include "source/controlplane/distribution/resource_cache.h"
+
+#include <utility>
+
+namespace kith::controlplane {
+namespace {
+
+// Hosts that nobody defines are remembered too, and clients choose which they ask for.
+constexpr size_t kMaxCachedHosts = 100'000;
+
+}  // namespace
+
+ResourceCache::ResourceCache(MeshOptions options)
+    : trust_domain_(options.trust_domain), builder_(std::move(options)) {}
+
+void ResourceCache::SetState(std::shared_ptr<const MeshState> state) {
+  builder_.SetState(std::move(state));
+  services_.clear();
+  ++config_epoch_;
+}
+
+void ResourceCache::SetWorkload(const Workload& workload) {
+  builder_.SetWorkload(workload);
+  services_.clear();
+}
+
+void ResourceCache::RemoveWorkload(const std::string& name_space, const std::string& name) {
+  builder_.RemoveWorkload(name_space, name);
+  services_.clear();
+}
+
+void ResourceCache::SetTrustBundle(const std::string& roots_pem) {
+  mesh::v1::TrustBundle bundle;
+  bundle.set_trust_domain(trust_domain_);
+  bundle.set_roots(roots_pem);
+  bundle_ = Encode(bundle);
+}
+
+ResourceCache::Config ResourceCache::WorkloadConfig(const Workload& workload) const {
+  MeshBuilder::WorkloadView view = builder_.ConfigOf(workload);
+  return {Encode(view.config), std::move(view.problem)};
+}
+
+ResourceCache::Resource ResourceCache::Service(const std::string& host) {
+  const auto cached = services_.find(host);
+  if (cached != services_.end()) return cached->second;
+  if (services_.size() >= kMaxCachedHosts) services_.clear();
+  const auto service = builder_.ServiceOf(host);
+  return services_[host] = service.has_value() ? Encode(*service) : nullptr;
+}
+
+ResourceCache::Resource ResourceCache::TrustBundle(const std::string& trust_domain) const {
+  return trust_domain == trust_domain_ ? bundle_ : nullptr;
+}
+
+std::vector<std::string> ResourceCache::TrustDomains() const {
+  return bundle_ == nullptr ? std::vector<std::string>{} : std::vector{trust_domain_};
+}
+
+}  // namespace kith::controlplane

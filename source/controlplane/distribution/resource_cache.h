@@ -1,0 +1,48 @@
+// The resources as they are at this moment, each encoded once for all its subscribers.
+// Threads: one. Owns: the builder and the encoded resources.
+// Errors: none but a workload's configuration problem, see mesh_builder.h.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "source/controlplane/distribution/mesh_builder.h"
+#include "source/controlplane/distribution/resource.h"
+
+namespace kith::controlplane {
+
+class ResourceCache {
+ public:
+  using Resource = std::shared_ptr<const EncodedResource>;
+
+  explicit ResourceCache(MeshOptions options);
+
+  void SetState(std::shared_ptr<const MeshState> state);
+  void SetWorkload(const Workload& workload);
+  void RemoveWorkload(const std::string& name_space, const std::string& name);
+  void SetTrustBundle(const std::string& roots_pem);
+
+  // Grows when a WorkloadConfig may have become another one.
+  uint64_t config_epoch() const { return config_epoch_; }
+
+  struct Config {
+    Resource resource;
+    absl::Status problem;
+  };
+  Config WorkloadConfig(const Workload& workload) const;
+  Resource Service(const std::string& host);
+  Resource TrustBundle(const std::string& trust_domain) const;
+  std::vector<std::string> TrustDomains() const;
+
+ private:
+  const std::string trust_domain_;
+  MeshBuilder builder_;
+  uint64_t config_epoch_ = 1;
+  absl::flat_hash_map<std::string, Resource> services_;  // Null: no such host.
+  Resource bundle_;
+};
+
+}  // namespace kith::controlplane

@@ -1,0 +1,159 @@
+#include "source/controlplane/registry/file_contents.h"
+
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "source/base/status.h"
+#include "source/config/document.h"
+#include "source/controlplane/registry/service_rules.h"
+#include "source/policy/peer_authentication.h"
+
+namespace kith::controlplane {
+namespace {
+
+bool IsOneOf(absl::string_view text, std::initializer_list<absl::string_view> choices) {
+  for (const absl::string_view choice : choices) {
+    if (text == choice) return true;
+  }
+  return false;
+}
+
+// The group and version fit the kind, and this version of Kith enforces it.
+absl::Status CheckKind(const config::Document& document) {
+  const absl::string_view version = document.api_version;
+  const absl::string_view kind = document.kind;
+  if (kind.empty()) return absl::InvalidArgumentError("kind: is required");
+  const bool security = IsOneOf(version, {"security.istio.io/v1", "security.istio.io/v1beta1"});
+  if (security && IsOneOf(kind, {"AuthorizationPolicy", "PeerAuthentication"})) {
+    return absl::OkStatus();
+  }
+  const bool networking = IsOneOf(version, {"networking.istio.io/v1", "networking.istio.io/v1beta1",
+                                            "networking.istio.io/v1alpha3"});
+  if (networking && IsOneOf(kind, {"ServiceEntry", "WorkloadEntry"})) return absl::OkStatus();
+  if (version == "v1" && kind == "Service") return absl::OkStatus();
+  if (IsOneOf(kind, {"AuthorizationPolicy", "PeerAuthentication", "ServiceEntry", "WorkloadEntry",
+                     "Service"})) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "apiVersion: \"", version, "\" does not go with kind ", kind,
+        "; security.istio.io/v1, networking.istio.io/v1 and v1 (Service) are understood"));
+  }
+  return absl::UnimplementedError(absl::StrCat(
+      "kind: ", kind, " is not supported yet; AuthorizationPolicy, PeerAuthentication, "
+      "ServiceEntry, WorkloadEntry and Service are. Remove the document: it would have no effect"));
+}
+
+class Decoder {
+ public:
+  Decoder(FileContents& contents, const policy::PolicySet::Options& policy)
+      : contents_(contents), policy_(policy) {}
+
+  absl::Status Add(const config::Document& document) {
+    KITH_RETURN_IF_ERROR(At(document, CheckKind(document)));
+    if (document.kind == "AuthorizationPolicy") {
+      return AddAs<security::v1::AuthorizationPolicy>(document);
+    }
+    if (document.kind == "PeerAuthentication") {
+      return AddAs<security::v1::PeerAuthentication>(document);
+    }
+    if (document.kind == "ServiceEntry") return AddAs<networking::v1::ServiceEntry>(document);
+    if (document.kind == "WorkloadEntry") return AddAs<networking::v1::WorkloadEntry>(document);
+    return AddAs<networking::v1::Service>(document);
+  }
+
+ private:
+  static absl::Status At(const config::Document& document, const absl::Status& status) {
+    return base::Annotate(status, absl::StrCat(document.file, ":", document.line));
+  }
+
+  template <typename Message>
+  absl::Status AddAs(const config::Document& document) {
+    Message message;
+    KITH_RETURN_IF_ERROR(config::Decode(document, message));
+    KITH_RETURN_IF_ERROR(At(document, CheckMetadata(*message.mutable_metadata())));
+    const std::string label = absl::StrCat(document.kind, " ", message.metadata().namespace_(),
+                                           "/", message.metadata().name());
+    line_ = document.line;
+    KITH_RETURN_IF_ERROR(At(document, Claim(label)));
+    KITH_RETURN_IF_ERROR(At(document, base::Annotate(Take(std::move(message)), label)));
+    ++contents_.kinds[document.kind];
+    return absl::OkStatus();
+  }
+
+  absl::Status Claim(std::string what) {
+    if (!claimed_.insert(what).second) {
+      return absl::AlreadyExistsError(absl::StrCat(what, " is defined twice in this file"));
+    }
+    contents_.claims.push_back({std::move(what), line_});
+    return absl::OkStatus();
+  }
+
+  absl::Status Take(security::v1::AuthorizationPolicy policy) {
+    KITH_RETURN_IF_ERROR(policy::PolicySet::Compile({&policy, 1}, policy_).status());
+    contents_.authorization_policies.push_back(std::move(policy));
+    return absl::OkStatus();
+  }
+
+  absl::Status Take(security::v1::PeerAuthentication authentication) {
+    KITH_RETURN_IF_ERROR(policy::ValidatePeerAuthentication(authentication));
+    if (authentication.spec().selector().match_labels().empty()) {
+      // Two of one level contradict each other, unless their age decides.
+      const std::string& created = authentication.metadata().creation_timestamp();
+      KITH_RETURN_IF_ERROR(Claim(absl::StrCat(
+          "the PeerAuthentication of namespace ", authentication.metadata().namespace_(),
+          created.empty() ? "" : " created at ", created)));
+    }
+    contents_.peer_authentications.push_back(std::move(authentication));
+    return absl::OkStatus();
+  }
+
+  absl::Status Take(const networking::v1::Service& service) {
+    KITH_ASSIGN_OR_RETURN(ServiceDefinition definition, FromService(service));
+    return Take(std::move(definition));
+  }
+
+  absl::Status Take(const networking::v1::ServiceEntry& entry) {
+    KITH_ASSIGN_OR_RETURN(std::vector<ServiceDefinition> definitions, FromServiceEntry(entry));
+    for (ServiceDefinition& definition : definitions) {
+      KITH_RETURN_IF_ERROR(Take(std::move(definition)));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Take(ServiceDefinition definition) {
+    KITH_RETURN_IF_ERROR(Claim(absl::StrCat("host ", definition.host)));
+    contents_.services.push_back(std::move(definition));
+    return absl::OkStatus();
+  }
+
+  absl::Status Take(const networking::v1::WorkloadEntry& entry) {
+    KITH_ASSIGN_OR_RETURN(StaticWorkload workload, FromWorkloadEntry(entry));
+    contents_.workload_entries.push_back(std::move(workload));
+    return absl::OkStatus();
+  }
+
+  FileContents& contents_;
+  const policy::PolicySet::Options& policy_;
+  absl::flat_hash_set<std::string> claimed_;
+  int line_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const FileContents>> DecodeFile(
+    absl::string_view text, const std::string& file, const policy::PolicySet::Options& policy) {
+  // What a writer has opened and not yet filled looks like this; acting on it would drop policies.
+  if (text.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file, ": empty; delete the file to remove its documents"));
+  }
+  KITH_ASSIGN_OR_RETURN(const std::vector<config::Document> documents,
+                        config::ParseDocuments(text, file));
+  auto contents = std::make_shared<FileContents>();
+  Decoder decoder(*contents, policy);
+  for (const config::Document& document : documents) KITH_RETURN_IF_ERROR(decoder.Add(document));
+  return std::shared_ptr<const FileContents>(std::move(contents));
+}
+
+}  // namespace kith::controlplane

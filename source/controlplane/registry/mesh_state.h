@@ -1,0 +1,70 @@
+// Everything the registry's documents say, checked and in the form that distribution/ builds
+// resources from.
+// Threads: plain data; a published MeshState is immutable. Owns: itself. Errors: none: what is wrong
+// is refused before it gets here (registry/file_contents.h).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kith/security/v1/authorization_policy.pb.h"
+#include "kith/security/v1/peer_authentication.pb.h"
+
+namespace kith::controlplane {
+
+using Labels = std::map<std::string, std::string>;
+
+// Hosts of Kubernetes Services are NAME.NAMESPACE.svc.<this>.
+inline constexpr char kClusterDomain[] = "cluster.local";
+
+enum class PortProtocol : uint8_t { kHttp, kTcp };
+
+struct PortDefinition {
+  uint32_t number = 0;
+  std::string name;
+  PortProtocol protocol = PortProtocol::kTcp;
+  uint32_t target_port = 0;  // The workload's.
+};
+
+// A workload that a document describes: a WorkloadEntry, or an endpoint listed in a ServiceEntry.
+struct StaticWorkload {
+  std::string name_space;
+  std::string name;
+  std::string ip;
+  std::map<std::string, uint32_t> ports;  // By the service port's name.
+  Labels labels;
+  std::string service_account;  // Empty: proves no identity.
+  bool has_sidecar = false;     // security.istio.io/tlsMode=istio.
+  uint32_t weight = 0;
+};
+
+// One host: of a Service, or one of a ServiceEntry's.
+struct ServiceDefinition {
+  std::string host;
+  std::string name_space;
+  std::vector<PortDefinition> ports;
+  Labels selector;  // Of workloads in name_space; empty: only `endpoints`.
+  std::vector<StaticWorkload> endpoints;
+  std::vector<std::string> subject_alt_names;
+};
+
+struct MeshState {
+  std::vector<security::v1::AuthorizationPolicy> authorization_policies;
+  std::vector<security::v1::PeerAuthentication> peer_authentications;
+  std::map<std::string, ServiceDefinition> services;                  // By host.
+  std::map<std::string, std::vector<StaticWorkload>> workload_entries;  // By namespace.
+};
+
+// Whether all of `selector` are among `labels`.
+inline bool Matches(const Labels& selector, const Labels& labels) {
+  for (const auto& [key, value] : selector) {
+    const auto found = labels.find(key);
+    if (found == labels.end() || found->second != value) return false;
+  }
+  return true;
+}
+
+}  // namespace kith::controlplane

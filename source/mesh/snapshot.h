@@ -1,0 +1,71 @@
+// What a sidecar knows of the mesh at one moment: its own modes and the services it uses. Immutable:
+// a change makes a new snapshot, handed to every worker by message.
+// Threads: shared by all, read-only. Owns: itself; parts are shared between snapshots.
+// Errors: none; control/ checks what it builds one from.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "source/base/socket_address.h"
+#include "source/base/spiffe_id.h"
+
+namespace kith::mesh {
+
+enum class Protocol : uint8_t { kHttp, kTcp };
+
+// How an endpoint is spoken to.
+enum class EndpointTls : uint8_t { kMutual, kPlaintext };
+
+// PeerAuthentication, after precedence: what an inbound port accepts.
+enum class MtlsMode : uint8_t { kStrict, kPermissive, kDisable };
+
+// How a request's path is normalized before it is matched and forwarded; see http/path.h.
+enum class PathNormalization : uint8_t { kDecodeAndMergeSlashes, kMergeSlashes, kBase, kNone };
+
+// One place where one port of a service is answered.
+struct Endpoint {
+  base::SocketAddress address;
+  std::string workload;  // "namespace/name".
+  EndpointTls tls = EndpointTls::kMutual;
+  // The identities it may prove; never empty for kMutual.
+  std::vector<base::SpiffeId> principals;
+  uint32_t weight = 1;
+};
+
+struct ServicePort {
+  uint16_t number = 0;
+  Protocol protocol = Protocol::kTcp;
+  std::vector<Endpoint> endpoints;
+};
+
+struct Service {
+  std::string host;
+  std::string name_space;
+  std::vector<ServicePort> ports;
+
+  const ServicePort* FindPort(uint16_t number) const;
+};
+
+// This workload's own settings.
+struct WorkloadModes {
+  MtlsMode mode = MtlsMode::kStrict;  // Until the control plane has spoken: the safe one.
+  absl::flat_hash_map<uint16_t, MtlsMode> port_modes;
+  PathNormalization path_normalization = PathNormalization::kDecodeAndMergeSlashes;
+
+  MtlsMode ForPort(uint16_t port) const;
+};
+
+struct Snapshot {
+  uint64_t version = 0;  // Grows with every change.
+  WorkloadModes modes;
+  absl::flat_hash_map<std::string, std::shared_ptr<const Service>> services;
+
+  const Service* FindService(absl::string_view host) const;
+};
+
+}  // namespace kith::mesh

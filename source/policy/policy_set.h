@@ -1,0 +1,75 @@
+// AuthorizationPolicy, compiled: decides one connection or request, and says which rule decided.
+// Semantics: Istio's (security.istio.io/v1), as in docs/authorization.md.
+// Threads: immutable after Compile(); shared by all workers. Decide() neither locks nor allocates.
+// Owns: its tables. Errors: Compile() names the policy, the field and what is wrong with it; a field
+// this version does not enforce is UNIMPLEMENTED, never ignored.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "source/base/spiffe_id.h"
+
+namespace kith::security::v1 {
+class AuthorizationPolicy;
+}
+
+namespace kith::policy {
+
+// What is decided. Everything is borrowed for the call.
+struct Request {
+  enum class Kind : uint8_t { kTcp, kHttp };
+  Kind kind = Kind::kTcp;
+  const base::SpiffeId* peer = nullptr;  // Null: the peer proved no identity.
+  uint16_t destination_port = 0;         // The workload port, not the service's.
+  // kHttp only. `path` is normalized and ends before the query; `has_path` is false for CONNECT.
+  absl::string_view method;
+  absl::string_view path;
+  bool has_path = true;
+};
+
+struct Decision {
+  bool allowed = true;
+  // The deciding policy as "namespace/name" and its rule's index. Empty and -1 when none decided:
+  // allowed because no ALLOW policy applies, or denied because none matched.
+  absl::string_view policy;
+  int rule = -1;
+};
+
+class PolicySet {
+ public:
+  // Trust-domain context for principals (aliases) and for policies of the root namespace.
+  struct Options {
+    std::string trust_domain = "cluster.local";
+    std::vector<std::string> trust_domain_aliases;
+    std::string root_namespace = "istio-system";
+  };
+
+  // All `policies` apply to the workload; selection by labels is done by then.
+  static absl::StatusOr<std::shared_ptr<const PolicySet>> Compile(
+      absl::Span<const security::v1::AuthorizationPolicy> policies, const Options& options);
+  // Allows everything: the state of a workload without policies.
+  static std::shared_ptr<const PolicySet> AllowAll();
+  // Denies everything: the state before the control plane has spoken.
+  static std::shared_ptr<const PolicySet> DenyAll();
+
+  ~PolicySet();
+
+  Decision Decide(const Request& request) const;
+
+  // Whether any rule reads paths, so that suspicious spellings of a path must be refused
+  // (http/path.h).
+  bool reads_paths() const;
+
+ private:
+  PolicySet();
+  struct Tables;
+  std::unique_ptr<Tables> tables_;
+};
+
+}  // namespace kith::policy

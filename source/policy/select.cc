@@ -1,0 +1,46 @@
+#include "source/policy/select.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "kith/meta/v1/object.pb.h"
+#include "kith/security/v1/authorization_policy.pb.h"
+
+namespace kith::policy {
+
+absl::string_view NamespaceOf(const meta::v1::ObjectMeta& metadata) {
+  if (metadata.namespace_().empty()) return "default";
+  return metadata.namespace_();
+}
+
+bool HasLabels(const security::v1::WorkloadSelector& selector) {
+  return !selector.match_labels().empty();
+}
+
+bool SelectsLabels(const security::v1::WorkloadSelector& selector, const Labels& labels) {
+  for (const auto& [key, value] : selector.match_labels()) {
+    const auto found = labels.find(key);
+    if (found == labels.end() || found->second != value) return false;
+  }
+  return true;
+}
+
+bool Selects(const security::v1::AuthorizationPolicy& policy, const Workload& workload) {
+  const security::v1::AuthorizationPolicySpec& spec = policy.spec();
+  if (spec.has_target_ref() || spec.target_refs_size() > 0) return false;
+  const absl::string_view name_space = NamespaceOf(policy.metadata());
+  if (name_space != workload.name_space && name_space != workload.root_namespace) return false;
+  return SelectsLabels(spec.selector(), workload.labels);
+}
+
+absl::Status ValidateSelector(const security::v1::WorkloadSelector& selector) {
+  for (const auto& [key, value] : selector.match_labels()) {
+    if (key.empty()) return absl::InvalidArgumentError("matchLabels: a label has an empty key");
+    if (absl::StrContains(key, '*') || absl::StrContains(value, '*')) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "matchLabels[\"", key, "\"]: wildcards are not supported in labels; name each value"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace kith::policy

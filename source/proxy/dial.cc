@@ -1,0 +1,100 @@
+#include "source/proxy/dial.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "source/proxy/alpn.h"
+
+namespace kith::proxy {
+
+using telemetry::Reason;
+
+absl::string_view ConnectionFacts::peer_principal() const {
+  return peer ? absl::string_view(peer->id.text()) : absl::string_view();
+}
+absl::string_view ConnectionFacts::peer_serial() const {
+  return peer ? absl::string_view(peer->leaf.serial) : absl::string_view();
+}
+absl::string_view ConnectionFacts::own_principal() const {
+  return context ? absl::string_view(context->identity().id().text()) : absl::string_view();
+}
+absl::string_view ConnectionFacts::own_serial() const {
+  return context ? absl::string_view(context->identity().leaf().serial) : absl::string_view();
+}
+
+absl::Duration ConnectionFacts::Validity(const base::Clock& clock) const {
+  if (!peer || !context) return absl::InfiniteDuration();
+  return std::min(peer->not_after, context->identity().not_after()) - clock.Now();
+}
+
+Dial::Dial(WorkerState& worker, const mesh::Endpoint& endpoint, mesh::Protocol protocol,
+           absl::string_view sni, absl::AnyInvocable<void(Result)> done)
+    : worker_(worker),
+      tls_(endpoint.tls),
+      expected_(endpoint.principals),
+      protocol_(protocol),
+      sni_(sni),
+      done_(std::move(done)) {
+  const absl::string_view hint = tls_ == mesh::EndpointTls::kMutual
+                                     ? "is the sidecar of that workload running?"
+                                     : "is the application listening there?";
+  connector_ = net::Connect(worker_.loop, endpoint.address, worker_.options.timeouts.connect, hint,
+                            [this](absl::StatusOr<std::unique_ptr<net::Stream>> stream) {
+                              OnConnected(std::move(stream));
+                            });
+}
+
+void Dial::OnConnected(absl::StatusOr<std::unique_ptr<net::Stream>> stream) {
+  worker_.observer.CountUpstreamConnect(stream.ok());
+  if (!stream.ok()) {
+    const bool timed_out = absl::IsDeadlineExceeded(stream.status());
+    Fail(stream.status(), timed_out ? Reason::kUpstreamTimeout : Reason::kUpstreamUnreachable);
+    return;
+  }
+  if (tls_ == mesh::EndpointTls::kPlaintext) {
+    Result result;
+    result.stream = *std::move(stream);
+    std::exchange(done_, nullptr)(std::move(result));
+    return;
+  }
+  context_ = worker_.tls;
+  if (context_ == nullptr) {
+    Fail(absl::UnavailableError("no certificate of our own yet; is the control plane reachable?"),
+         Reason::kNoIdentity);
+    return;
+  }
+  tls::TlsStream::ClientOptions options;
+  options.context = context_;
+  options.alpn = ClientAlpn(protocol_);
+  options.sni = sni_;
+  options.expected = std::move(expected_);
+  options.handshake_timeout = worker_.options.timeouts.handshake;
+  handshaking_ = tls::TlsStream::Connect(
+      *std::move(stream), std::move(options),
+      [this](const tls::HandshakeResult& handshake) { OnHandshake(handshake); });
+}
+
+void Dial::OnHandshake(const tls::HandshakeResult& handshake) {
+  worker_.observer.CountHandshake(Observer::Side::kClient, handshake, context_.get());
+  if (!handshake.status.ok()) {
+    Fail(handshake.status, handshake.reason);
+    return;
+  }
+  Result result;
+  result.facts.peer = handshake.peer;
+  result.facts.context = std::move(context_);
+  result.facts.tls_version = handshake.version;
+  result.facts.alpn = handshake.alpn;
+  result.facts.sni = sni_;
+  result.stream = std::move(handshaking_);
+  std::exchange(done_, nullptr)(std::move(result));
+}
+
+void Dial::Fail(absl::Status status, Reason reason) {
+  Result result;
+  result.status = std::move(status);
+  result.reason = reason;
+  std::exchange(done_, nullptr)(std::move(result));
+}
+
+}  // namespace kith::proxy

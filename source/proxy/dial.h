@@ -1,0 +1,67 @@
+// One attempt to reach an endpoint: connects and, where the endpoint is in the mesh, makes the mutual
+// handshake and checks the server's identity.
+// Threads: the worker's loop. Owns: the connection until it is handed over.
+// Errors: Result::status and one of the closed list of reasons.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/types/optional.h"
+#include "source/mesh/snapshot.h"
+#include "source/net/socket_stream.h"
+#include "source/proxy/worker_state.h"
+#include "source/telemetry/reason.h"
+#include "source/tls/tls_stream.h"
+
+namespace kith::proxy {
+
+// What is known of a connection beside its bytes.
+struct ConnectionFacts {
+  absl::optional<tls::Peer> peer;               // Its proven identity; none on plaintext.
+  std::shared_ptr<const tls::Context> context;  // Our side of the handshake; null on plaintext.
+  std::string tls_version;
+  std::string sni;
+  std::string alpn;
+
+  absl::string_view peer_principal() const;  // Empty on plaintext.
+  absl::string_view peer_serial() const;
+  absl::string_view own_principal() const;
+  absl::string_view own_serial() const;
+  // Until the first certificate of either side ends; infinite on plaintext.
+  absl::Duration Validity(const base::Clock& clock) const;
+};
+
+class Dial : public event::Deletable {
+ public:
+  struct Result {
+    absl::Status status;
+    telemetry::Reason reason = telemetry::Reason::kNone;
+    std::unique_ptr<net::Stream> stream;  // Set when the status is OK; not yet reading.
+    ConnectionFacts facts;
+  };
+
+  // Calls `done` once, never before the constructor returns. Destroying the dial abandons it; inside
+  // `done` it goes to Loop::DeleteLater() instead.
+  Dial(WorkerState& worker, const mesh::Endpoint& endpoint, mesh::Protocol protocol,
+       absl::string_view sni, absl::AnyInvocable<void(Result)> done);
+
+ private:
+  void OnConnected(absl::StatusOr<std::unique_ptr<net::Stream>> stream);
+  void OnHandshake(const tls::HandshakeResult& handshake);
+  void Fail(absl::Status status, telemetry::Reason reason);
+
+  WorkerState& worker_;
+  const mesh::EndpointTls tls_;
+  std::vector<base::SpiffeId> expected_;
+  const mesh::Protocol protocol_;
+  const std::string sni_;
+  absl::AnyInvocable<void(Result)> done_;
+  std::unique_ptr<net::Connector> connector_;
+  std::shared_ptr<const tls::Context> context_;
+  std::unique_ptr<tls::TlsStream> handshaking_;
+};
+
+}  // namespace kith::proxy

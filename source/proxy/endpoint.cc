@@ -1,0 +1,61 @@
+#include "source/proxy/endpoint.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace kith::proxy {
+
+Endpoint::Endpoint(WorkerState& worker, mesh::Endpoint config, mesh::Protocol protocol,
+                   Options options)
+    : worker_(worker),
+      config_(std::move(config)),
+      protocol_(protocol),
+      options_(std::move(options)) {}
+
+Endpoint::~Endpoint() { worker_.observer.AddUpstreams(-static_cast<int64_t>(connections_.size())); }
+
+Http1Upstream* Endpoint::TakeIdle() {
+  while (!idle_.empty()) {
+    Http1Upstream* upstream = idle_.back();
+    idle_.pop_back();
+    if (upstream->IsFresh()) return upstream;
+    upstream->Retire();
+  }
+  return nullptr;
+}
+
+std::unique_ptr<Dial> Endpoint::StartDial(absl::AnyInvocable<void(Dial::Result)> done) {
+  return std::make_unique<Dial>(worker_, config_, protocol_, options_.sni, std::move(done));
+}
+
+Http1Upstream& Endpoint::Adopt(Dial::Result dialed) {
+  auto owned =
+      std::make_unique<Http1Upstream>(worker_, *this, std::move(dialed), options_.idle_timeout);
+  Http1Upstream& upstream = *owned;
+  connections_.emplace(&upstream, std::move(owned));
+  worker_.observer.AddUpstreams(1);
+  return upstream;
+}
+
+void Endpoint::Retire() {
+  retired_ = true;
+  idle_.clear();
+  // Retiring an idle connection takes it out of the table.
+  std::vector<Http1Upstream*> all;
+  all.reserve(connections_.size());
+  for (const auto& [upstream, owned] : connections_) all.push_back(upstream);
+  for (Http1Upstream* upstream : all) upstream->Retire();
+}
+
+void Endpoint::OnIdle(Http1Upstream& upstream) { idle_.push_back(&upstream); }
+
+void Endpoint::OnGone(Http1Upstream& upstream) {
+  idle_.erase(std::remove(idle_.begin(), idle_.end(), &upstream), idle_.end());
+  auto entry = connections_.find(&upstream);
+  if (entry == connections_.end()) return;
+  worker_.observer.AddUpstreams(-1);
+  worker_.loop.DeleteLater(std::move(entry->second));
+  connections_.erase(entry);
+}
+
+}  // namespace kith::proxy

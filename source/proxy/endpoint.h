@@ -1,0 +1,59 @@
+// One endpoint of a service as a worker uses it: its idle connections, and how busy it is. It lives on
+// through changes of configuration that keep it, and is retired by one that does not.
+// Threads: the worker's loop. Owns: its HTTP connections, idle or busy.
+// Errors: none; dial.h reports what goes wrong on the way.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "source/mesh/snapshot.h"
+#include "source/proxy/dial.h"
+#include "source/proxy/http1_upstream.h"
+
+namespace kith::proxy {
+
+class Endpoint final : private Http1Upstream::Owner {
+ public:
+  struct Options {
+    std::string sni;  // The service's host; empty for an application.
+    // Below what the other side waits, so that it never closes a connection that is being used.
+    absl::Duration idle_timeout = absl::Seconds(60);
+  };
+  Endpoint(WorkerState& worker, mesh::Endpoint config, mesh::Protocol protocol, Options options);
+  ~Endpoint() override;
+
+  const mesh::Endpoint& config() const { return config_; }
+  // Requests and tunnels on it now: what the choice of an endpoint weighs.
+  uint32_t active() const { return active_; }
+  void AddActive() { ++active_; }
+  void RemoveActive() { --active_; }
+
+  // A connection ready for an exchange; null when one must be dialled.
+  Http1Upstream* TakeIdle();
+  std::unique_ptr<Dial> StartDial(absl::AnyInvocable<void(Dial::Result)> done);
+  // Makes a connection of what a dial brought; ready for an exchange.
+  Http1Upstream& Adopt(Dial::Result dialed);
+
+  // Not configured any more: idle connections close, busy ones after their exchange.
+  void Retire();
+
+  size_t connections() const { return connections_.size(); }
+
+ private:
+  void OnIdle(Http1Upstream& upstream) override;
+  void OnGone(Http1Upstream& upstream) override;
+
+  WorkerState& worker_;
+  const mesh::Endpoint config_;
+  const mesh::Protocol protocol_;
+  const Options options_;
+  uint32_t active_ = 0;
+  bool retired_ = false;
+  std::vector<Http1Upstream*> idle_;  // The one used last is the next: others can time out.
+  absl::flat_hash_map<Http1Upstream*, std::unique_ptr<Http1Upstream>> connections_;
+};
+
+}  // namespace kith::proxy

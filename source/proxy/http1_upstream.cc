@@ -1,0 +1,182 @@
+#include "source/proxy/http1_upstream.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "source/base/check.h"
+#include "source/http/serialize.h"
+#include "source/proxy/http1_output.h"
+
+namespace kith::proxy {
+
+using telemetry::Reason;
+
+namespace {
+
+// A connection takes no new exchange in the last fifth of its certificates' time, so that it is idle
+// and closed before the server side, which waits longer, ends it.
+constexpr double kFreshShare = 0.8;
+
+uint64_t StaleAt(const WorkerState& worker, const ConnectionFacts& facts) {
+  const absl::Duration validity = facts.Validity(*worker.options.clock);
+  if (validity == absl::InfiniteDuration()) return UINT64_MAX;
+  const int64_t usable = absl::ToInt64Milliseconds(validity * kFreshShare);
+  return worker.loop.NowMs() + static_cast<uint64_t>(std::max<int64_t>(usable, 0));
+}
+
+}  // namespace
+
+Http1Upstream::Http1Upstream(WorkerState& worker, Owner& owner, Dial::Result dialed,
+                             absl::Duration idle_timeout)
+    : worker_(worker),
+      owner_(owner),
+      stream_(std::move(dialed.stream)),
+      facts_(std::move(dialed.facts)),
+      parser_(http::Http1Parser::Kind::kResponse, *this),
+      idle_timeout_(idle_timeout),
+      stale_at_ms_(StaleAt(worker, facts_)),
+      idle_deadline_(worker.loop, [this] { Go(); }) {
+  stream_->SetHandler(this);
+  stream_->ResumeReading();
+}
+
+void Http1Upstream::Retire() {
+  retiring_ = true;
+  if (idle()) Go();
+}
+
+void Http1Upstream::SendHead(const StoredRequest& request, ResponseSink& sink) {
+  KITH_CHECK(idle() && !gone_, "one exchange at a time");
+  sink_ = &sink;
+  request_body_ = request.framing().kind;
+  request_sent_ = response_begun_ = response_done_ = reusable_ = false;
+  ++exchanges_;
+  idle_deadline_.Clear();
+  http::ResponseContext context;
+  context.to_head = request.method() == "HEAD";
+  parser_.ExpectResponse(context);
+  worker_.scratch.clear();
+  AppendRequestHead(request, worker_.scratch);
+  stream_->Write(worker_.scratch);
+}
+
+void Http1Upstream::SendBody(absl::Span<const uint8_t> bytes) {
+  if (request_body_ == http::BodyKind::kChunked) {
+    WriteChunkTo(*stream_, bytes);
+  } else {
+    stream_->Write(bytes);
+  }
+}
+
+void Http1Upstream::SendEnd(absl::Span<const http::Header> trailers) {
+  if (request_body_ == http::BodyKind::kChunked) {
+    worker_.scratch.clear();
+    http::WriteLastChunk(trailers, worker_.scratch);
+    stream_->Write(worker_.scratch);
+  }
+  request_sent_ = true;
+}
+
+void Http1Upstream::Abandon() {
+  sink_ = nullptr;
+  stream_->Reset();
+  Go();
+}
+
+void Http1Upstream::OnData(absl::Span<const uint8_t> bytes) {
+  absl::StatusOr<size_t> taken = parser_.Feed(bytes);
+  if (gone_) return;
+  if (!taken.ok()) {
+    Break(Reason::kUpstreamProtocolError, std::string(taken.status().message()));
+    return;
+  }
+  // Bytes behind a response answer nothing that was asked.
+  if (*taken < bytes.size()) reusable_ = false;
+  if (response_done_) FinishExchange();
+}
+
+void Http1Upstream::OnEnd() {
+  if (sink_ == nullptr) {
+    Go();
+    return;
+  }
+  const absl::Status ended = parser_.FinishOnEof();
+  if (gone_) return;
+  reusable_ = false;
+  if (response_done_) {
+    FinishExchange();
+  } else {
+    Break(Reason::kUpstreamReset, ended.ok() ? "the upstream ended the connection before responding"
+                                             : std::string(ended.message()));
+  }
+}
+
+void Http1Upstream::OnClosed(absl::Status status) {
+  if (sink_ == nullptr) {
+    Go();
+    return;
+  }
+  Break(Reason::kUpstreamReset,
+        status.ok() ? "the upstream ended the connection" : std::string(status.message()));
+}
+
+void Http1Upstream::OnDrained() {
+  if (sink_ != nullptr) sink_->OnRequestDrained();
+}
+
+void Http1Upstream::OnResponseHead(const http::ResponseHead& head) {
+  response_begun_ = true;
+  if (!head.is_informational()) reusable_ = head.keep_alive;
+  sink_->OnResponseHead(head);
+  if (gone_) parser_.Pause();
+}
+
+void Http1Upstream::OnBody(absl::Span<const uint8_t> bytes) {
+  if (gone_) return;
+  sink_->OnResponseBody(bytes);
+  if (gone_) parser_.Pause();
+}
+
+void Http1Upstream::OnTrailers(absl::Span<const http::Header> trailers) {
+  if (!gone_) sink_->OnResponseTrailers(trailers);
+}
+
+void Http1Upstream::OnMessageComplete() { response_done_ = true; }
+
+void Http1Upstream::FinishExchange() {
+  ResponseSink* sink = std::exchange(sink_, nullptr);
+  // An answer before the request's end leaves the rest of the body in the way of the next exchange.
+  const bool keep = reusable_ && request_sent_ && !retiring_ && IsFresh();
+  if (keep) {
+    const uint64_t left_ms = stale_at_ms_ - worker_.loop.NowMs();
+    absl::Duration wait = idle_timeout_;
+    if (stale_at_ms_ != UINT64_MAX) {
+      wait = std::min(wait, absl::Milliseconds(static_cast<int64_t>(left_ms)));
+    }
+    idle_deadline_.Set(wait);
+    owner_.OnIdle(*this);
+  } else {
+    Go();
+  }
+  sink->OnResponseComplete();
+}
+
+void Http1Upstream::Break(Reason reason, std::string detail) {
+  ResponseSink* sink = std::exchange(sink_, nullptr);
+  Failure failure;
+  failure.reason = reason;
+  failure.detail = std::move(detail);
+  failure.stale_connection = exchanges_ > 1 && !response_begun_ && reason == Reason::kUpstreamReset;
+  Go();
+  if (sink != nullptr) sink->OnResponseFailed(failure);
+}
+
+void Http1Upstream::Go() {
+  if (gone_) return;
+  gone_ = true;
+  idle_deadline_.Clear();
+  stream_->CloseAfterFlush();
+  owner_.OnGone(*this);
+}
+
+}  // namespace kith::proxy

@@ -1,0 +1,324 @@
+#include "source/proxy/inbound.h"
+
+#include <utility>
+
+#include "source/proxy/alpn.h"
+#include "source/tls/client_hello.h"
+
+namespace kith::proxy {
+
+using telemetry::Reason;
+
+namespace {
+
+// How long a PERMISSIVE port waits for the client to speak first. A client that stays silent is
+// taken for plaintext, which delays protocols in which the server speaks first by this much.
+constexpr absl::Duration kPermissivePeek = absl::Seconds(1);
+
+http::PathMode PathModeOf(mesh::PathNormalization normalization) {
+  switch (normalization) {
+    case mesh::PathNormalization::kNone: return http::PathMode::kNone;
+    case mesh::PathNormalization::kBase: return http::PathMode::kBase;
+    case mesh::PathNormalization::kMergeSlashes: return http::PathMode::kMergeSlashes;
+    case mesh::PathNormalization::kDecodeAndMergeSlashes: break;
+  }
+  return http::PathMode::kDecodeAndMergeSlashes;
+}
+
+}  // namespace
+
+InboundSession::InboundSession(WorkerState& worker, SessionSet& sessions, InboundPort& port,
+                               std::unique_ptr<net::Stream> stream)
+    : worker_(worker),
+      sessions_(sessions),
+      port_(port),
+      remote_(stream->remote()),
+      accepted_(worker.options.clock->Now()),
+      stream_(std::move(stream)),
+      peek_deadline_(worker.loop, [this] { OnPeekTimeout(); }) {
+  worker_.observer.AddConnections(Observer::Direction::kInbound, 1);
+}
+
+InboundSession::~InboundSession() {
+  worker_.observer.AddConnections(Observer::Direction::kInbound, -1);
+}
+
+mesh::MtlsMode InboundSession::Mode() const {
+  return worker_.config.snapshot->modes.ForPort(port_.options.port);
+}
+
+void InboundSession::Start() {
+  const mesh::MtlsMode mode = Mode();
+  if (mode == mesh::MtlsMode::kDisable) {
+    StartProtocol({});
+    return;
+  }
+  stream_->SetHandler(this);
+  peek_deadline_.Set(mode == mesh::MtlsMode::kStrict ? worker_.options.timeouts.handshake
+                                                     : kPermissivePeek);
+  stream_->ResumeReading();
+}
+
+void InboundSession::StartDraining() {
+  if (http_ != nullptr) http_->StartDraining();
+}
+
+void InboundSession::OnConfigChanged() {
+  if (tunnel_ == nullptr || DecideTcp().allowed) return;
+  // Requests are decided one by one; a tunnel was decided when it began.
+  tunnel_->Abort(absl::PermissionDeniedError("a new policy no longer allows the connection"));
+}
+
+// ---- Plaintext or TLS ----
+
+void InboundSession::OnData(absl::Span<const uint8_t> bytes) {
+  peeked_.insert(peeked_.end(), bytes.begin(), bytes.end());
+  const tls::ClientHello hello = tls::PeekClientHello(peeked_);
+  if (hello.kind == tls::ClientHello::Kind::kNeedMore) return;
+  peek_deadline_.Clear();
+  stream_->PauseReading();
+  const bool strict = Mode() == mesh::MtlsMode::kStrict;
+  switch (hello.kind) {
+    case tls::ClientHello::Kind::kHello:
+      if (strict || OffersMesh(hello.alpn)) {
+        StartTls();
+      } else if (port_.options.protocol == mesh::Protocol::kTcp) {
+        StartProtocol(peeked_);  // The application's own TLS passes through.
+      } else {
+        Refuse(Reason::kNoSharedAlpn, "TLS without a mesh protocol on a PERMISSIVE HTTP port");
+      }
+      break;
+    case tls::ClientHello::Kind::kMalformed:
+      if (strict) {
+        Refuse(Reason::kNotTls, "the first bytes begin like TLS but are no ClientHello");
+      } else {
+        StartProtocol(peeked_);
+      }
+      break;
+    default:
+      if (strict) {
+        Refuse(Reason::kPlaintextOnStrict, "the port accepts mutual TLS only");
+      } else {
+        StartProtocol(peeked_);
+      }
+  }
+}
+
+void InboundSession::OnEnd() { Refuse(Reason::kPeerClosed, "ended before its first bytes"); }
+
+void InboundSession::OnClosed(absl::Status status) {
+  Refuse(Reason::kPeerClosed, std::string(status.message()));
+}
+
+void InboundSession::OnPeekTimeout() {
+  if (Mode() == mesh::MtlsMode::kStrict) {
+    Refuse(Reason::kHandshakeTimeout, "no ClientHello in time");
+    return;
+  }
+  stream_->PauseReading();
+  StartProtocol(peeked_);
+}
+
+void InboundSession::StartTls() {
+  if (worker_.tls == nullptr) {
+    Refuse(Reason::kNoIdentity, "no certificate of our own yet; is the control plane reachable?");
+    return;
+  }
+  facts_.context = worker_.tls;
+  tls::TlsStream::ServerOptions options;
+  options.context = worker_.tls;
+  options.alpn = ServerAlpn(port_.options.protocol);
+  options.handshake_timeout = worker_.options.timeouts.handshake;
+  options.first_bytes = std::move(peeked_);
+  peeked_.clear();
+  handshaking_ = tls::TlsStream::Accept(
+      std::move(stream_), std::move(options),
+      [this](const tls::HandshakeResult& handshake) { OnHandshake(handshake); });
+}
+
+void InboundSession::OnHandshake(const tls::HandshakeResult& handshake) {
+  worker_.observer.CountHandshake(Observer::Side::kServer, handshake, facts_.context.get());
+  facts_.peer = handshake.peer;
+  facts_.tls_version = handshake.version;
+  facts_.sni = handshake.sni;
+  facts_.alpn = handshake.alpn;
+  if (!handshake.status.ok()) {
+    Refuse(handshake.reason, std::string(handshake.status.message()));
+    return;
+  }
+  stream_ = std::move(handshaking_);
+  StartProtocol({});
+}
+
+void InboundSession::StartProtocol(absl::Span<const uint8_t> first_bytes) {
+  if (port_.options.protocol == mesh::Protocol::kTcp) {
+    StartTunnel(first_bytes);
+    return;
+  }
+  http_ = std::make_unique<HttpConnection>(worker_, *this, std::move(stream_),
+                                           facts_.Validity(*worker_.options.clock));
+  http_->Start(first_bytes);
+  peeked_ = {};
+}
+
+// ---- TCP ----
+
+policy::Decision InboundSession::DecideTcp() const {
+  policy::Request request;
+  request.kind = policy::Request::Kind::kTcp;
+  request.peer = facts_.peer ? &facts_.peer->id : nullptr;
+  request.destination_port = port_.options.port;
+  return worker_.config.policies->Decide(request);
+}
+
+void InboundSession::StartTunnel(absl::Span<const uint8_t> first_bytes) {
+  const policy::Decision decision = DecideTcp();
+  worker_.observer.CountDecision(policy::Request::Kind::kTcp, decision);
+  policy_ = std::string(decision.policy);
+  rule_ = decision.rule;
+  if (!decision.allowed) {
+    Refuse(Reason::kPolicyDenied, "");
+    return;
+  }
+  if (first_bytes.data() != peeked_.data()) peeked_.assign(first_bytes.begin(), first_bytes.end());
+  dial_ = port_.application->StartDial(
+      [this](Dial::Result result) { OnApplicationDialed(std::move(result)); });
+}
+
+void InboundSession::OnApplicationDialed(Dial::Result result) {
+  worker_.loop.DeleteLater(std::move(dial_));
+  if (!result.status.ok()) {
+    Refuse(result.reason, std::string(result.status.message()));
+    return;
+  }
+  // The policy may have changed while the application was dialled.
+  if (!DecideTcp().allowed) {
+    Refuse(Reason::kPolicyDenied, "");
+    return;
+  }
+  port_.application->AddActive();
+  tunnel_ = std::make_unique<Tunnel>(std::move(stream_), std::move(result.stream), peeked_,
+                                     worker_.options.timeouts.idle,
+                                     [this](absl::Status status) { OnTunnelDone(status); });
+  peeked_ = {};
+  worker_.observer.TunnelOpened(Record());
+}
+
+void InboundSession::OnTunnelDone(absl::Status status) {
+  port_.application->RemoveActive();
+  ConnectionRecord record = Record();
+  record.status = &status;
+  if (absl::IsPermissionDenied(status)) record.reason = Reason::kPolicyDenied;
+  worker_.observer.TunnelClosed(record, tunnel_->bytes_to_server(), tunnel_->bytes_to_client());
+  Leave();
+}
+
+// ---- HTTP ----
+
+int InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
+                          RequestRecord& record) {
+  http::Header added[2];
+  size_t added_count = 0;
+  record.request_id = worker_.observer.RequestId(head, added, added_count);
+  // HTTP/1.0 may come without, and leaves here as HTTP/1.1.
+  const std::string application = port_.options.application.ToString();
+  if (head.host.empty()) added[added_count++] = {"Host", application};
+  // Only a proxy in front of the application may speak of the peer's certificate, and what this one
+  // received was written by the peer.
+  constexpr absl::string_view kDropped[] = {"x-forwarded-client-cert"};
+
+  absl::string_view path = head.path;
+  const mesh::PathNormalization normalization = worker_.config.snapshot->modes.path_normalization;
+  const http::PathOutcome outcome = http::NormalizePath(PathModeOf(normalization), path, path_);
+  if (outcome == http::PathOutcome::kChanged) path = path_;
+  out.Assign(head, path, kDropped, absl::MakeSpan(added, added_count));
+  if (head.is_connect) {
+    record.reason = Reason::kBadRequest;
+    record.detail = "CONNECT is not supported";
+    return 501;
+  }
+  record.reason = Reason::kBadRequest;
+  if (http::IsRefused(outcome)) {
+    worker_.observer.CountBadRequest(http::ToString(outcome));
+    record.detail = std::string(http::ToString(outcome));
+    return 400;
+  }
+  const policy::PolicySet& policies = *worker_.config.policies;
+  if (policies.reads_paths() && normalization != mesh::PathNormalization::kNone) {
+    if (const auto ambiguity = http::FindAmbiguity(path);
+        ambiguity != http::PathAmbiguity::kNone) {
+      worker_.observer.CountBadRequest(http::ToString(ambiguity));
+      record.detail = std::string(http::ToString(ambiguity));
+      return 400;
+    }
+  }
+  record.reason = Reason::kNone;
+
+  policy::Request request;
+  request.kind = policy::Request::Kind::kHttp;
+  request.peer = facts_.peer ? &facts_.peer->id : nullptr;
+  request.destination_port = port_.options.port;
+  request.method = head.method;
+  request.path = path.substr(0, path.find('?'));
+  const policy::Decision decision = policies.Decide(request);
+  worker_.observer.CountDecision(request.kind, decision);
+  record.decided = true;
+  record.allowed = decision.allowed;
+  record.policy.assign(decision.policy.data(), decision.policy.size());
+  record.rule = decision.rule;
+  if (decision.allowed) return 0;
+  record.reason = Reason::kPolicyDenied;
+  return 403;
+}
+
+std::shared_ptr<Endpoint> InboundSession::Choose(
+    absl::Span<const std::shared_ptr<Endpoint>> tried, RequestRecord& record) {
+  // One application: a second try makes sense only after a stale connection, which is not `tried`.
+  if (tried.empty()) return port_.application;
+  if (record.reason == Reason::kNone) record.reason = Reason::kUpstreamUnreachable;
+  return nullptr;
+}
+
+void InboundSession::OnRequestDone(const RequestRecord& record) {
+  worker_.observer.RecordRequest(Record(), record);
+}
+
+void InboundSession::OnConnectionDone() { Leave(); }
+
+// ---- The end ----
+
+ConnectionRecord InboundSession::Record() const {
+  ConnectionRecord record;
+  record.direction = Observer::Direction::kInbound;
+  record.started = accepted_;
+  record.remote = &remote_;
+  record.local = &port_.options.bind;
+  record.downstream = &facts_;
+  record.destination = &port_.options.application;
+  record.decided = true;
+  record.allowed = true;
+  record.policy = policy_;
+  record.rule = rule_;
+  return record;
+}
+
+void InboundSession::Refuse(Reason reason, std::string detail) {
+  ConnectionRecord record = Record();
+  record.reason = reason;
+  record.detail = detail;
+  record.decided = reason == Reason::kPolicyDenied;
+  record.allowed = false;
+  worker_.observer.ConnectionRefused(record);
+  Leave();
+}
+
+void InboundSession::Leave() {
+  if (left_) return;
+  left_ = true;
+  peek_deadline_.Clear();
+  if (dial_ != nullptr) worker_.loop.DeleteLater(std::move(dial_));
+  if (stream_ != nullptr) stream_->Close();
+  sessions_.Remove(*this);
+}
+
+}  // namespace kith::proxy

@@ -1,0 +1,89 @@
+// Inbound: what peers open towards the application. Decides plaintext or mutual TLS by the port's
+// mode and the first bytes, proves the peer's identity, authorizes, and only then dials.
+// Threads: the worker's loop. Owns: see session.h.
+// Errors: each refusal has a reason, counted and logged; the peer learns no more than an alert, a
+// close or a 403.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "source/http/path.h"
+#include "source/proxy/dial.h"
+#include "source/proxy/endpoint.h"
+#include "source/proxy/http_connection.h"
+#include "source/proxy/session.h"
+#include "source/proxy/tunnel.h"
+
+namespace kith::proxy {
+
+// An inbound port and the way to its application.
+struct InboundPort {
+  InboundOptions options;
+  std::shared_ptr<Endpoint> application;
+};
+
+class InboundSession final : public Session,
+                             private net::StreamHandler,
+                             private HttpConnection::Session {
+ public:
+  InboundSession(WorkerState& worker, SessionSet& sessions, InboundPort& port,
+                 std::unique_ptr<net::Stream> stream);
+  ~InboundSession() override;
+
+  // Begins to look at the connection. It may end before this returns.
+  void Start();
+
+  // proxy::Session
+  void StartDraining() override;
+  void OnConfigChanged() override;
+
+ private:
+  // net::StreamHandler, while peeking.
+  void OnData(absl::Span<const uint8_t> bytes) override;
+  void OnEnd() override;
+  void OnClosed(absl::Status status) override;
+  void OnDrained() override {}
+  // HttpConnection::Session
+  int Route(const http::RequestHead& head, StoredRequest& out, RequestRecord& record) override;
+  std::shared_ptr<Endpoint> Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
+                                   RequestRecord& record) override;
+  void OnRequestDone(const RequestRecord& record) override;
+  void OnConnectionDone() override;
+
+  mesh::MtlsMode Mode() const;
+  void OnPeekTimeout();
+  void StartTls();
+  void OnHandshake(const tls::HandshakeResult& handshake);
+  // The bytes from here on are the application's protocol.
+  void StartProtocol(absl::Span<const uint8_t> first_bytes);
+  void StartTunnel(absl::Span<const uint8_t> first_bytes);
+  void OnApplicationDialed(Dial::Result result);
+  void OnTunnelDone(absl::Status status);
+  policy::Decision DecideTcp() const;
+  ConnectionRecord Record() const;
+  void Refuse(telemetry::Reason reason, std::string detail);
+  void Leave();
+
+  WorkerState& worker_;
+  SessionSet& sessions_;
+  InboundPort& port_;
+  const base::SocketAddress remote_;
+  const absl::Time accepted_;
+  std::unique_ptr<net::Stream> stream_;        // Until something below takes it.
+  std::unique_ptr<tls::TlsStream> handshaking_;
+  Deadline peek_deadline_;
+  std::vector<uint8_t> peeked_;
+  ConnectionFacts facts_;
+  std::unique_ptr<HttpConnection> http_;
+  std::unique_ptr<Dial> dial_;
+  std::unique_ptr<Tunnel> tunnel_;
+  // The decision that let a tunnel through, for its log line.
+  std::string policy_;
+  int rule_ = -1;
+  std::string path_;  // Normalized, of the request being routed.
+  bool left_ = false;
+};
+
+}  // namespace kith::proxy

@@ -1,0 +1,83 @@
+// What a worker counts and logs: the one place where proxy events become metrics and access-log
+// lines.
+// Threads: the worker's loop. Owns: looked-up series; borrows the shard and the log.
+// Errors: none.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/random/random.h"
+#include "absl/strings/string_view.h"
+#include "source/http/message.h"
+#include "source/policy/policy_set.h"
+#include "source/proxy/worker.h"
+#include "source/tls/tls_stream.h"
+
+namespace kith::proxy {
+
+struct ConnectionFacts;
+struct ConnectionRecord;
+struct RequestRecord;
+
+class Observer {
+ public:
+  enum class Side : uint8_t { kClient, kServer };
+  enum class Direction : uint8_t { kInbound, kOutbound };
+
+  explicit Observer(const Worker::Options& options);
+  ~Observer();
+
+  void AddConnections(Direction direction, int64_t change);
+  void AddUpstreams(int64_t change);
+  uint64_t upstreams() const { return upstreams_; }
+  void CountOverload();
+  void CountUpstreamConnect(bool connected);
+  void CountRetry(telemetry::Reason reason);
+  void CountBadRequest(absl::string_view reason);
+  void CountDecision(policy::Request::Kind kind, const policy::Decision& decision);
+  // `context`: our side of the handshake.
+  void CountHandshake(Side side, const tls::HandshakeResult& result, const tls::Context* context);
+
+  // A connection that ended before it carried anything.
+  void ConnectionRefused(const ConnectionRecord& record);
+  void TunnelOpened(const ConnectionRecord& record);
+  void TunnelClosed(const ConnectionRecord& record, uint64_t to_server, uint64_t to_client);
+  void RecordRequest(const ConnectionRecord& connection, const RequestRecord& request);
+
+  // The request's x-request-id; when it has none, makes one and puts it among `added`.
+  std::string RequestId(const http::RequestHead& head, http::Header* added, size_t& added_count);
+
+ private:
+  struct Series;
+  const Worker::Options& options_;
+  std::unique_ptr<Series> series_;
+  uint64_t upstreams_ = 0;
+  absl::InsecureBitGen random_;
+  std::string request_id_;  // What an added header's view points into.
+};
+
+// One connection, as log lines and metrics tell of it. Everything is borrowed for the call.
+struct ConnectionRecord {
+  Observer::Direction direction = Observer::Direction::kInbound;
+  absl::Time started;
+  const base::SocketAddress* remote = nullptr;
+  const base::SocketAddress* local = nullptr;
+  const base::SocketAddress* destination = nullptr;  // Where it went, if anywhere.
+  const ConnectionFacts* downstream = nullptr;       // TLS towards who opened it.
+  const ConnectionFacts* upstream = nullptr;         // TLS towards where it went.
+  absl::string_view destination_workload;            // "namespace/name".
+  absl::string_view service;
+  absl::string_view service_namespace;
+  bool decided = false;
+  bool allowed = false;
+  absl::string_view policy;
+  int rule = -1;
+  telemetry::Reason reason = telemetry::Reason::kNone;
+  absl::string_view detail;
+  const absl::Status* status = nullptr;  // How a tunnel ended.
+};
+
+}  // namespace kith::proxy

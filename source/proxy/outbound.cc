@@ -1,0 +1,221 @@
+#include "source/proxy/outbound.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "source/mesh/choose.h"
+
+namespace kith::proxy {
+
+using telemetry::Reason;
+
+namespace {
+
+constexpr size_t kMaxTunnelAttempts = 3;
+
+bool SameEndpoint(const mesh::Endpoint& a, const mesh::Endpoint& b) {
+  return a.address == b.address && a.tls == b.tls && a.principals == b.principals &&
+         a.workload == b.workload && a.weight == b.weight;
+}
+
+}  // namespace
+
+// ---- Where a port leads ----
+
+void OutboundPort::Update(const mesh::Snapshot& snapshot) {
+  const mesh::Service* service = snapshot.FindService(options_.service);
+  const mesh::ServicePort* port = service != nullptr ? service->FindPort(options_.port) : nullptr;
+  std::vector<std::shared_ptr<Endpoint>> before;
+  before.swap(endpoints_);
+  known_ = port != nullptr;
+  if (known_) {
+    const bool same_protocol = protocol_ == port->protocol;
+    protocol_ = port->protocol;
+    name_space_ = service->name_space;
+    for (const mesh::Endpoint& config : port->endpoints) {
+      auto kept = std::find_if(before.begin(), before.end(), [&](const auto& endpoint) {
+        return endpoint != nullptr && same_protocol && SameEndpoint(endpoint->config(), config);
+      });
+      if (kept != before.end()) {
+        endpoints_.push_back(std::move(*kept));
+      } else {
+        Endpoint::Options options;
+        options.sni = options_.service;
+        endpoints_.push_back(
+            std::make_shared<Endpoint>(worker_, config, protocol_, std::move(options)));
+      }
+    }
+  }
+  for (const auto& gone : before) {
+    if (gone != nullptr) gone->Retire();
+  }
+}
+
+void OutboundPort::Retire() {
+  for (const auto& endpoint : endpoints_) endpoint->Retire();
+}
+
+std::shared_ptr<Endpoint> OutboundPort::Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
+                                               Reason& reason) {
+  if (!known_) {
+    reason = Reason::kUnknownService;
+    return nullptr;
+  }
+  const int chosen = mesh::ChooseEndpoint(
+      endpoints_.size(),
+      [&](size_t index) {
+        const Endpoint& endpoint = *endpoints_[index];
+        mesh::Load load;
+        load.active = endpoint.active();
+        load.weight = endpoint.config().weight;
+        load.excluded = std::find(tried.begin(), tried.end(), endpoints_[index]) != tried.end();
+        return load;
+      },
+      worker_.random);
+  if (chosen < 0) {
+    if (tried.empty()) reason = Reason::kNoEndpoint;
+    return nullptr;
+  }
+  return endpoints_[static_cast<size_t>(chosen)];
+}
+
+// ---- A connection of the application ----
+
+OutboundSession::OutboundSession(WorkerState& worker, SessionSet& sessions, OutboundPort& port,
+                                 std::unique_ptr<net::Stream> stream)
+    : worker_(worker),
+      sessions_(sessions),
+      port_(port),
+      remote_(stream->remote()),
+      accepted_(worker.options.clock->Now()),
+      stream_(std::move(stream)) {
+  worker_.observer.AddConnections(Observer::Direction::kOutbound, 1);
+}
+
+OutboundSession::~OutboundSession() {
+  worker_.observer.AddConnections(Observer::Direction::kOutbound, -1);
+}
+
+void OutboundSession::Start() {
+  if (!port_.known()) {
+    Refuse(Reason::kUnknownService, "the mesh knows no such service or port");
+  } else if (port_.protocol() == mesh::Protocol::kTcp) {
+    DialTunnel();
+  } else {
+    http_ = std::make_unique<HttpConnection>(worker_, *this, std::move(stream_),
+                                             absl::InfiniteDuration());
+    http_->Start({});
+  }
+}
+
+void OutboundSession::StartDraining() {
+  if (http_ != nullptr) http_->StartDraining();
+}
+
+// ---- TCP ----
+
+void OutboundSession::DialTunnel() {
+  Reason reason = Reason::kNone;
+  endpoint_ = port_.Choose(tried_, reason);
+  if (endpoint_ == nullptr) {
+    Refuse(reason, "");
+    return;
+  }
+  endpoint_->AddActive();
+  dial_ = endpoint_->StartDial([this](Dial::Result result) { OnDialed(std::move(result)); });
+}
+
+void OutboundSession::OnDialed(Dial::Result result) {
+  worker_.loop.DeleteLater(std::move(dial_));
+  if (!result.status.ok()) {
+    endpoint_->RemoveActive();
+    tried_.push_back(std::exchange(endpoint_, nullptr));
+    Reason none_left = Reason::kNone;
+    if (tried_.size() < kMaxTunnelAttempts && port_.Choose(tried_, none_left) != nullptr) {
+      DialTunnel();
+    } else {
+      Refuse(result.reason, std::string(result.status.message()));
+    }
+    return;
+  }
+  upstream_ = std::move(result.facts);
+  tunnel_ = std::make_unique<Tunnel>(std::move(stream_), std::move(result.stream),
+                                     absl::Span<const uint8_t>(), worker_.options.timeouts.idle,
+                                     [this](absl::Status status) { OnTunnelDone(status); });
+  worker_.observer.TunnelOpened(Record());
+}
+
+void OutboundSession::OnTunnelDone(absl::Status status) {
+  endpoint_->RemoveActive();
+  ConnectionRecord record = Record();
+  record.status = &status;
+  worker_.observer.TunnelClosed(record, tunnel_->bytes_to_server(), tunnel_->bytes_to_client());
+  Leave();
+}
+
+// ---- HTTP ----
+
+int OutboundSession::Route(const http::RequestHead& head, StoredRequest& out,
+                           RequestRecord& record) {
+  http::Header added[2];
+  size_t added_count = 0;
+  record.request_id = worker_.observer.RequestId(head, added, added_count);
+  if (head.host.empty()) added[added_count++] = {"Host", port_.options().service};
+  out.Assign(head, head.path, {}, absl::MakeSpan(added, added_count));
+  if (head.is_connect) {
+    record.reason = Reason::kBadRequest;
+    record.detail = "CONNECT is not supported";
+    return 501;
+  }
+  return 0;
+}
+
+std::shared_ptr<Endpoint> OutboundSession::Choose(
+    absl::Span<const std::shared_ptr<Endpoint>> tried, RequestRecord& record) {
+  Reason reason = record.reason;
+  std::shared_ptr<Endpoint> endpoint = port_.Choose(tried, reason);
+  if (endpoint == nullptr) record.reason = reason;
+  return endpoint;
+}
+
+void OutboundSession::OnRequestDone(const RequestRecord& record) {
+  worker_.observer.RecordRequest(Record(), record);
+}
+
+void OutboundSession::OnConnectionDone() { Leave(); }
+
+// ---- The end ----
+
+ConnectionRecord OutboundSession::Record() const {
+  ConnectionRecord record;
+  record.direction = Observer::Direction::kOutbound;
+  record.started = accepted_;
+  record.remote = &remote_;
+  record.local = &port_.options().bind;
+  record.upstream = &upstream_;
+  record.service = port_.options().service;
+  record.service_namespace = port_.name_space();
+  if (endpoint_ != nullptr) {
+    record.destination = &endpoint_->config().address;
+    record.destination_workload = endpoint_->config().workload;
+  }
+  return record;
+}
+
+void OutboundSession::Refuse(Reason reason, std::string detail) {
+  ConnectionRecord record = Record();
+  record.reason = reason;
+  record.detail = detail;
+  worker_.observer.ConnectionRefused(record);
+  Leave();
+}
+
+void OutboundSession::Leave() {
+  if (left_) return;
+  left_ = true;
+  if (dial_ != nullptr) worker_.loop.DeleteLater(std::move(dial_));
+  if (stream_ != nullptr) stream_->Close();
+  sessions_.Remove(*this);
+}
+
+}  // namespace kith::proxy

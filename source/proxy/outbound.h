@@ -1,0 +1,86 @@
+// Outbound: what the application opens towards a service. Chooses an endpoint, reaches it over mutual
+// TLS, proves that it is who it should be, and carries requests or bytes.
+// Threads: the worker's loop. Owns: see session.h.
+// Errors: each has a reason, counted and logged; an HTTP application sees 502, 503 or 504, a TCP one
+// a close.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "source/proxy/endpoint.h"
+#include "source/proxy/http_connection.h"
+#include "source/proxy/session.h"
+#include "source/proxy/tunnel.h"
+
+namespace kith::proxy {
+
+// An outbound port and where it leads as of the newest snapshot.
+class OutboundPort {
+ public:
+  OutboundPort(WorkerState& worker, OutboundOptions options)
+      : options_(std::move(options)), worker_(worker) {}
+
+  const OutboundOptions& options() const { return options_; }
+  // Endpoints that stay keep their connections; those that went are retired.
+  void Update(const mesh::Snapshot& snapshot);
+
+  // False until the mesh knows the service and its port.
+  bool known() const { return known_; }
+  mesh::Protocol protocol() const { return protocol_; }
+  absl::string_view name_space() const { return name_space_; }
+  // Null, with the reason, when none but `tried` is left.
+  std::shared_ptr<Endpoint> Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
+                                   telemetry::Reason& reason);
+  void Retire();
+
+ private:
+  const OutboundOptions options_;
+  WorkerState& worker_;
+  bool known_ = false;
+  mesh::Protocol protocol_ = mesh::Protocol::kTcp;
+  std::string name_space_;
+  std::vector<std::shared_ptr<Endpoint>> endpoints_;
+};
+
+class OutboundSession final : public Session, private HttpConnection::Session {
+ public:
+  OutboundSession(WorkerState& worker, SessionSet& sessions, OutboundPort& port,
+                  std::unique_ptr<net::Stream> stream);
+  ~OutboundSession() override;
+
+  void Start();
+  void StartDraining() override;
+
+ private:
+  // HttpConnection::Session
+  int Route(const http::RequestHead& head, StoredRequest& out, RequestRecord& record) override;
+  std::shared_ptr<Endpoint> Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
+                                   RequestRecord& record) override;
+  void OnRequestDone(const RequestRecord& record) override;
+  void OnConnectionDone() override;
+
+  void DialTunnel();
+  void OnDialed(Dial::Result result);
+  void OnTunnelDone(absl::Status status);
+  ConnectionRecord Record() const;
+  void Refuse(telemetry::Reason reason, std::string detail);
+  void Leave();
+
+  WorkerState& worker_;
+  SessionSet& sessions_;
+  OutboundPort& port_;
+  const base::SocketAddress remote_;
+  const absl::Time accepted_;
+  std::unique_ptr<net::Stream> stream_;
+  std::unique_ptr<HttpConnection> http_;
+  std::unique_ptr<Dial> dial_;
+  std::vector<std::shared_ptr<Endpoint>> tried_;
+  std::shared_ptr<Endpoint> endpoint_;
+  ConnectionFacts upstream_;
+  std::unique_ptr<Tunnel> tunnel_;
+  bool left_ = false;
+};
+
+}  // namespace kith::proxy

@@ -1,0 +1,32 @@
+#include "source/proxy/session.h"
+
+#include <utility>
+#include <vector>
+
+namespace kith::proxy {
+
+void SessionSet::Remove(Session& session) {
+  auto entry = sessions_.find(&session);
+  if (entry == sessions_.end()) return;
+  loop_.DeleteLater(std::move(entry->second));
+  sessions_.erase(entry);
+}
+
+template <typename Visit>
+void SessionSet::ForEach(Visit visit) {
+  // A visit may end its session, which leaves the set but lives on until the end of the turn.
+  std::vector<Session*> all;
+  all.reserve(sessions_.size());
+  for (const auto& [session, owned] : sessions_) all.push_back(session);
+  for (Session* session : all) visit(*session);
+}
+
+void SessionSet::StartDraining() {
+  ForEach([](Session& session) { session.StartDraining(); });
+}
+
+void SessionSet::OnConfigChanged() {
+  ForEach([](Session& session) { session.OnConfigChanged(); });
+}
+
+}  // namespace kith::proxy

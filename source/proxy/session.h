@@ -1,0 +1,45 @@
+// One accepted connection, from its first byte to its end, and the set of all of a worker.
+// Threads: the worker's loop. Owns: a session its streams; the set its sessions.
+// Errors: a session observes its own and ends.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/container/flat_hash_map.h"
+#include "source/event/loop.h"
+
+namespace kith::proxy {
+
+class Session : public event::Deletable {
+ public:
+  // Ends when idle, now or after what is in flight.
+  virtual void StartDraining() = 0;
+  // The policies or modes have changed: ends if they no longer allow it.
+  virtual void OnConfigChanged() {}
+};
+
+class SessionSet {
+ public:
+  explicit SessionSet(event::Loop& loop) : loop_(loop) {}
+
+  void Add(std::unique_ptr<Session> session) {
+    Session* key = session.get();
+    sessions_.emplace(key, std::move(session));
+  }
+  // Called by the session itself, as the last thing it does.
+  void Remove(Session& session);
+  size_t size() const { return sessions_.size(); }
+
+  void StartDraining();
+  void OnConfigChanged();
+
+ private:
+  template <typename Visit>
+  void ForEach(Visit visit);
+
+  event::Loop& loop_;
+  absl::flat_hash_map<Session*, std::unique_ptr<Session>> sessions_;
+};
+
+}  // namespace kith::proxy

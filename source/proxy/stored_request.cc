@@ -1,0 +1,51 @@
+#include "source/proxy/stored_request.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "source/base/check.h"
+
+namespace kith::proxy {
+
+void StoredRequest::Assign(const http::RequestHead& head, absl::string_view path,
+                           absl::Span<const absl::string_view> dropped,
+                           absl::Span<const http::Header> added) {
+  // Every view points into text_, so its size is settled before the first of them is made.
+  size_t size = head.method.size() + path.size();
+  for (const http::Header& header : head.headers) size += header.name.size() + header.value.size();
+  for (const http::Header& header : added) size += header.name.size() + header.value.size();
+  text_.clear();
+  text_.reserve(size);
+  headers_.clear();
+
+  method_ = Keep(head.method);
+  path_ = Keep(path);
+  framing_ = head.framing;
+  for (const http::Header& header : head.headers) {
+    if (header.hop_by_hop) continue;
+    const bool drop = std::any_of(dropped.begin(), dropped.end(), [&](absl::string_view name) {
+      return absl::EqualsIgnoreCase(name, header.name);
+    });
+    if (!drop) headers_.push_back({Keep(header.name), Keep(header.value)});
+  }
+  for (const http::Header& header : added) {
+    headers_.push_back({Keep(header.name), Keep(header.value)});
+  }
+}
+
+absl::string_view StoredRequest::Keep(absl::string_view text) {
+  KITH_CHECK(text_.size() + text.size() <= text_.capacity(), "views into the text must stay valid");
+  const size_t begin = text_.size();
+  text_.append(text.data(), text.size());
+  return absl::string_view(text_.data() + begin, text.size());
+}
+
+bool StoredRequest::CanBeRepeated() const {
+  if (framing_.kind != http::BodyKind::kNone) return false;
+  for (absl::string_view method : {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}) {
+    if (method_ == method) return true;
+  }
+  return false;
+}
+
+}  // namespace kith::proxy

@@ -1,0 +1,42 @@
+// A request's head as it goes to the next hop, kept until the response has begun: the connection it
+// goes over may have to be made first, and a broken one may be replaced.
+// Threads: one at a time. Owns: its text; reused for the next request without allocating.
+// Errors: none.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "source/http/message.h"
+
+namespace kith::proxy {
+
+class StoredRequest {
+ public:
+  // Copies what is forwarded: no hop-by-hop header, none named in `dropped`, then `added`. The
+  // target is `path`.
+  void Assign(const http::RequestHead& head, absl::string_view path,
+              absl::Span<const absl::string_view> dropped, absl::Span<const http::Header> added);
+
+  absl::string_view method() const { return method_; }
+  absl::string_view path() const { return path_; }
+  absl::Span<const http::Header> headers() const { return headers_; }
+  const http::Framing& framing() const { return framing_; }
+
+  // Whether sending it twice has the effect of sending it once (RFC 9110 §9.2.2), and no body would
+  // have to be sent again.
+  bool CanBeRepeated() const;
+
+ private:
+  absl::string_view Keep(absl::string_view text);
+
+  std::string text_;
+  absl::string_view method_;
+  absl::string_view path_;
+  std::vector<http::Header> headers_;
+  http::Framing framing_;
+};
+
+}  // namespace kith::proxy

@@ -1,0 +1,195 @@
+#include "source/proxy/worker.h"
+
+#include <thread>
+#include <utility>
+
+#include "source/base/check.h"
+#include "source/net/listener.h"
+#include "source/proxy/inbound.h"
+#include "source/proxy/outbound.h"
+#include "source/proxy/session.h"
+#include "source/proxy/worker_state.h"
+
+namespace kith::proxy {
+
+namespace {
+
+// Below the idle time of common application servers (Node.js: 5 s), so that they never close a
+// connection which a request is just being written to.
+constexpr absl::Duration kApplicationIdle = absl::Seconds(4);
+
+// Before the control plane has spoken: mutual TLS only, and nothing is allowed.
+Config SafeConfig() { return {std::make_shared<mesh::Snapshot>(), policy::PolicySet::DenyAll()}; }
+
+}  // namespace
+
+class Worker::Impl {
+ public:
+  Impl(Options options_in, std::unique_ptr<event::Loop> loop_in)
+      : options(std::move(options_in)),
+        loop(std::move(loop_in)),
+        state(*loop, options),
+        inbound_sessions(*loop),
+        outbound_sessions(*loop) {
+    state.config = SafeConfig();
+  }
+
+  absl::Status Listen();
+  void ApplyConfig(Config config);
+  void StartDraining(absl::AnyInvocable<void()> done);
+  void FinishDrainWhenEmpty();
+  template <typename SessionType, typename Port>
+  void Accept(SessionSet& sessions, Port& port, std::unique_ptr<net::Stream> stream);
+
+  const Options options;
+  // Dies last: what follows runs on it.
+  std::unique_ptr<event::Loop> loop;
+  WorkerState state;
+  std::vector<std::unique_ptr<InboundPort>> inbound;
+  std::vector<std::unique_ptr<OutboundPort>> outbound;
+  SessionSet inbound_sessions;
+  SessionSet outbound_sessions;
+  std::vector<std::unique_ptr<net::Listener>> inbound_listeners;
+  std::vector<std::unique_ptr<net::Listener>> outbound_listeners;
+  absl::AnyInvocable<void()> drained;
+  std::unique_ptr<event::Timer> drain_poll;
+  std::thread thread;
+};
+
+template <typename SessionType, typename Port>
+void Worker::Impl::Accept(SessionSet& sessions, Port& port, std::unique_ptr<net::Stream> stream) {
+  if (sessions.size() >= options.limits.connections) {
+    state.observer.CountOverload();
+    stream->Reset();
+    loop->DeleteLater(std::move(stream));
+    return;
+  }
+  auto session = std::make_unique<SessionType>(state, sessions, port, std::move(stream));
+  SessionType& started = *session;
+  sessions.Add(std::move(session));
+  started.Start();
+}
+
+absl::Status Worker::Impl::Listen() {
+  net::Listener::Options listen;
+  listen.reuse_port = options.share_ports;
+  for (const InboundOptions& port_options : options.inbound) {
+    mesh::Endpoint application;
+    application.address = port_options.application;
+    application.tls = mesh::EndpointTls::kPlaintext;
+    Endpoint::Options endpoint_options;
+    endpoint_options.idle_timeout = kApplicationIdle;
+    auto port = std::make_unique<InboundPort>();
+    port->options = port_options;
+    port->application = std::make_shared<Endpoint>(state, std::move(application),
+                                                   port_options.protocol, endpoint_options);
+    listen.address = port_options.bind;
+    auto listener = net::Listener::Create(
+        *loop, listen, [this, port = port.get()](std::unique_ptr<net::Stream> stream) {
+          Accept<InboundSession>(inbound_sessions, *port, std::move(stream));
+        });
+    if (!listener.ok()) return listener.status();
+    inbound_listeners.push_back(*std::move(listener));
+    inbound.push_back(std::move(port));
+  }
+  for (const OutboundOptions& port_options : options.outbound) {
+    auto port = std::make_unique<OutboundPort>(state, port_options);
+    listen.address = port_options.bind;
+    auto listener = net::Listener::Create(
+        *loop, listen, [this, port = port.get()](std::unique_ptr<net::Stream> stream) {
+          Accept<OutboundSession>(outbound_sessions, *port, std::move(stream));
+        });
+    if (!listener.ok()) return listener.status();
+    outbound_listeners.push_back(*std::move(listener));
+    outbound.push_back(std::move(port));
+  }
+  return absl::OkStatus();
+}
+
+void Worker::Impl::ApplyConfig(Config config) {
+  KITH_CHECK(config.snapshot != nullptr && config.policies != nullptr, "a config is whole");
+  state.config = std::move(config);
+  for (const auto& port : outbound) port->Update(*state.config.snapshot);
+  inbound_sessions.OnConfigChanged();
+}
+
+void Worker::Impl::StartDraining(absl::AnyInvocable<void()> done) {
+  drained = std::move(done);
+  state.draining = true;
+  inbound_listeners.clear();
+  outbound_listeners.clear();
+  inbound_sessions.StartDraining();
+  outbound_sessions.StartDraining();
+  drain_poll = std::make_unique<event::Timer>(*loop, [this] { FinishDrainWhenEmpty(); });
+  drain_poll->StartRepeating(absl::Milliseconds(20));
+}
+
+void Worker::Impl::FinishDrainWhenEmpty() {
+  if (inbound_sessions.size() + outbound_sessions.size() > 0 || !drained) return;
+  drain_poll->Stop();
+  std::exchange(drained, nullptr)();
+}
+
+absl::StatusOr<std::unique_ptr<Worker>> Worker::Create(Options options) {
+  auto loop = event::Loop::Create();
+  if (!loop.ok()) return loop.status();
+  auto impl = std::make_unique<Impl>(std::move(options), *std::move(loop));
+  if (absl::Status listening = impl->Listen(); !listening.ok()) return listening;
+  return std::unique_ptr<Worker>(new Worker(std::move(impl)));
+}
+
+Worker::Worker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Worker::~Worker() { Stop(); }
+
+std::vector<base::SocketAddress> Worker::inbound_addresses() const {
+  std::vector<base::SocketAddress> addresses;
+  for (const auto& listener : impl_->inbound_listeners) addresses.push_back(listener->local());
+  return addresses;
+}
+
+std::vector<base::SocketAddress> Worker::outbound_addresses() const {
+  std::vector<base::SocketAddress> addresses;
+  for (const auto& listener : impl_->outbound_listeners) addresses.push_back(listener->local());
+  return addresses;
+}
+
+void Worker::Start() {
+  impl_->thread = std::thread([impl = impl_.get()] { impl->loop->Run(); });
+}
+
+void Worker::SetTls(std::shared_ptr<const tls::Context> context) {
+  impl_->loop->Post([impl = impl_.get(), context = std::move(context)]() mutable {
+    impl->state.tls = std::move(context);
+  });
+}
+
+void Worker::SetConfig(Config config) {
+  impl_->loop->Post([impl = impl_.get(), config = std::move(config)]() mutable {
+    impl->ApplyConfig(std::move(config));
+  });
+}
+
+void Worker::Drain(absl::AnyInvocable<void()> done) {
+  impl_->loop->Post([impl = impl_.get(), done = std::move(done)]() mutable {
+    impl->StartDraining(std::move(done));
+  });
+}
+
+void Worker::Query(absl::AnyInvocable<void(const Activity&)> answer) {
+  impl_->loop->Post([impl = impl_.get(), answer = std::move(answer)]() mutable {
+    Activity activity;
+    activity.inbound_connections = impl->inbound_sessions.size();
+    activity.outbound_connections = impl->outbound_sessions.size();
+    activity.upstream_connections = impl->state.observer.upstreams();
+    answer(activity);
+  });
+}
+
+void Worker::Stop() {
+  if (!impl_->thread.joinable()) return;
+  impl_->loop->Stop();
+  impl_->thread.join();
+}
+
+}  // namespace kith::proxy

@@ -1,0 +1,108 @@
+// One worker: a thread with its own loop, listeners, connection pools, counters, and pointers to the
+// newest TLS context and configuration. Workers share nothing that changes.
+// Threads: Create() and Start() on the main thread; the setters, Drain() and Stop() from any thread,
+// as messages to the worker's loop; everything else inside runs there.
+// Owns: its thread, loop and connections. Borrows the metrics shard and the access log writer, which
+// must outlive it.
+// Errors: Create() names the listener that could not be bound and what to check.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "source/base/clock.h"
+#include "source/base/socket_address.h"
+#include "source/mesh/snapshot.h"
+#include "source/policy/policy_set.h"
+#include "source/telemetry/access_log.h"
+#include "source/telemetry/metrics.h"
+#include "source/tls/context.h"
+
+namespace kith::proxy {
+
+// Peers connect to `bind`; what is allowed reaches `application`.
+struct InboundOptions {
+  base::SocketAddress bind;
+  base::SocketAddress application;
+  uint16_t port = 0;  // The workload port that policies and modes name.
+  mesh::Protocol protocol = mesh::Protocol::kHttp;
+};
+
+// The application connects to `bind`; what it sends goes to `port` of `service`.
+struct OutboundOptions {
+  base::SocketAddress bind;
+  std::string service;
+  uint16_t port = 0;
+};
+
+struct Timeouts {
+  absl::Duration connect = absl::Seconds(5);
+  absl::Duration handshake = absl::Seconds(10);  // Of TLS, and the wait for its first bytes.
+  absl::Duration head = absl::Seconds(30);       // For a complete request head.
+  absl::Duration idle = absl::Hours(1);          // Of a connection without a request.
+  absl::Duration response = absl::ZeroDuration();  // Until a response's head; zero is unlimited.
+};
+
+struct Limits {
+  uint32_t connections = 10000;  // Each direction; more are closed at once, counted as overload.
+  uint32_t request_head_bytes = 32768;
+};
+
+// What decides connections and requests; replaced as a whole, so none sees a mixture.
+struct Config {
+  std::shared_ptr<const mesh::Snapshot> snapshot;
+  std::shared_ptr<const policy::PolicySet> policies;
+};
+
+class Worker {
+ public:
+  struct Options {
+    std::vector<InboundOptions> inbound;
+    std::vector<OutboundOptions> outbound;
+    Timeouts timeouts;
+    Limits limits;
+    std::string workload;         // Labels of metrics and log lines.
+    std::string name_space;
+    bool share_ports = false;     // SO_REUSEPORT: more than one worker.
+    telemetry::Shard* metrics = nullptr;
+    telemetry::AccessLog::Writer* access_log = nullptr;  // Null: none.
+    const base::Clock* clock = &base::Clock::System();
+  };
+
+  struct Activity {
+    uint64_t inbound_connections = 0;
+    uint64_t outbound_connections = 0;
+    uint64_t upstream_connections = 0;
+  };
+
+  static absl::StatusOr<std::unique_ptr<Worker>> Create(Options options);
+  ~Worker();  // Stops and joins.
+
+  // Where the listeners are bound, in the order of the options: for tests that asked for port 0.
+  std::vector<base::SocketAddress> inbound_addresses() const;
+  std::vector<base::SocketAddress> outbound_addresses() const;
+
+  void Start();
+
+  // New handshakes use it at once; connections made with earlier ones are drained in time.
+  void SetTls(std::shared_ptr<const tls::Context> context);
+  void SetConfig(Config config);
+  // Stops accepting, finishes what is in flight, closes idle connections; `done` runs on the worker's
+  // loop when nothing is left.
+  void Drain(absl::AnyInvocable<void()> done);
+  // Calls back on the worker's loop.
+  void Query(absl::AnyInvocable<void(const Activity&)> answer);
+  void Stop();
+
+ private:
+  class Impl;
+  explicit Worker(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kith::proxy

@@ -1,0 +1,30 @@
+// What everything on one worker's loop shares: the loop, the newest settings, counters.
+// Threads: the worker's loop. Owns: references to settings; the rest is borrowed and outlives every
+// connection. Errors: none.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/random/random.h"
+#include "source/event/loop.h"
+#include "source/proxy/observer.h"
+#include "source/proxy/worker.h"
+
+namespace kith::proxy {
+
+struct WorkerState {
+  WorkerState(event::Loop& loop_in, const Worker::Options& options_in)
+      : loop(loop_in), options(options_in), observer(options_in) {}
+
+  event::Loop& loop;
+  const Worker::Options& options;
+  Observer observer;
+  std::shared_ptr<const tls::Context> tls;  // Null until the first identity.
+  Config config;
+  bool draining = false;
+  absl::InsecureBitGen random;
+  std::string scratch;  // For output assembled and written within one call.
+};
+
+}  // namespace kith::proxy

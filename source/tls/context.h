@@ -1,0 +1,51 @@
+// One generation of TLS settings: an identity, a trust bundle and the versions allowed. New
+// handshakes use the newest; sessions are never resumed, so none outlives its generation.
+// Threads: immutable; shared by every worker. Owns: its SSL_CTX pair and references to its parts.
+// Errors: Create() says what BoringSSL refused.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "source/base/clock.h"
+#include "source/tls/credentials.h"
+
+typedef struct ssl_ctx_st SSL_CTX;
+
+namespace kith::tls {
+
+enum class MinVersion : uint8_t { kTls13, kTls12 };
+
+class Context {
+ public:
+  struct Options {
+    std::shared_ptr<const Identity> identity;
+    std::shared_ptr<const TrustBundle> bundle;
+    MinVersion min_version = MinVersion::kTls13;
+    const base::Clock* clock = &base::Clock::System();  // Decides validity.
+    uint64_t generation = 0;                            // For logs and metrics.
+  };
+  static absl::StatusOr<std::shared_ptr<const Context>> Create(Options options);
+  ~Context();
+
+  const Identity& identity() const { return *options_.identity; }
+  const TrustBundle& bundle() const { return *options_.bundle; }
+  uint64_t generation() const { return options_.generation; }
+  const Options& options() const { return options_; }
+
+  SSL_CTX* server() const { return server_; }
+  SSL_CTX* client() const { return client_; }
+
+ private:
+  Context(Options options, SSL_CTX* server, SSL_CTX* client);
+  Options options_;
+  SSL_CTX* server_;
+  SSL_CTX* client_;
+};
+
+// A mutual handshake of the context with itself, in memory: what a new certificate must pass before
+// it is served.
+absl::Status SelfHandshake(const Context& context);
+
+}  // namespace kith::tls

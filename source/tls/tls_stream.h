@@ -1,0 +1,79 @@
+// TLS over another stream. The transport's bytes are read in place from the loop's scratch through a
+// custom BIO, decrypted into its second scratch, and records collect in the transport's output, which
+// is flushed once per turn.
+// Threads: the transport's loop. Owns: the transport and the SSL object.
+// Errors: a failed handshake reaches the callback with one of the closed list of reasons and a
+// detail for logs; the peer sees only a TLS alert. After the handshake as net/stream.h; a stream cut
+// without close_notify ends with UNAVAILABLE "… truncated", not with OnEnd().
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "absl/types/optional.h"
+#include "absl/types/span.h"
+#include "source/base/spiffe_id.h"
+#include "source/net/stream.h"
+#include "source/telemetry/reason.h"
+#include "source/tls/context.h"
+
+namespace kith::tls {
+
+// The peer, after its chain was verified.
+struct Peer {
+  base::SpiffeId id;
+  CertificateInfo leaf;
+  absl::Time not_after;  // The first end of validity in its chain.
+};
+
+struct HandshakeResult {
+  absl::Status status;  // OK, or what failed, for logs: "handshake with 10.0.0.7:1234: …".
+  telemetry::Reason reason = telemetry::Reason::kNone;
+  absl::optional<Peer> peer;  // Set when its chain was verified, also if a later step failed.
+  std::string alpn;           // Negotiated; empty if none.
+  std::string sni;            // As the client sent it.
+  std::string version;        // "TLSv1.3".
+  absl::Duration duration;
+};
+
+class TlsStream : public net::Stream {
+ public:
+  using HandshakeCallback = absl::AnyInvocable<void(const HandshakeResult&)>;
+
+  struct ServerOptions {
+    std::shared_ptr<const Context> context;
+    // In order of our preference. A client that offers ALPN without any of them fails with
+    // no_shared_alpn; a client that offers none is accepted with an empty one.
+    std::vector<std::string> alpn;
+    absl::Duration handshake_timeout = absl::Seconds(10);
+    // What was read from the transport already, for example by a peek.
+    std::vector<uint8_t> first_bytes;
+  };
+  struct ClientOptions {
+    std::shared_ptr<const Context> context;
+    std::vector<std::string> alpn;
+    std::string sni;  // Empty sends none.
+    // The server's identity must be one of these; empty is an error, never "any".
+    std::vector<base::SpiffeId> expected;
+    absl::Duration handshake_timeout = absl::Seconds(10);
+  };
+
+  // Takes over a connected transport; `done` is called once, never before the call returns. Set the
+  // handler inside `done` at the latest. After a failure the stream has sent its alert and closes
+  // itself; only destroying it is left to the owner.
+  static std::unique_ptr<TlsStream> Accept(std::unique_ptr<net::Stream> transport,
+                                           ServerOptions options, HandshakeCallback done);
+  static std::unique_ptr<TlsStream> Connect(std::unique_ptr<net::Stream> transport,
+                                            ClientOptions options, HandshakeCallback done);
+
+  // The generation this connection was made with; never changes.
+  virtual const Context& context() const = 0;
+  // Valid after a successful handshake.
+  virtual const HandshakeResult& handshake() const = 0;
+};
+
+}  // namespace kith::tls
