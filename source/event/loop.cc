@@ -103,9 +103,12 @@ void Loop::Run() {
 bool Loop::RunOnce() {
   KITH_CHECK(!running_, "a loop is run inside itself");
   running_ = true;
-  bool active = uv_run(&uv_, UV_RUN_NOWAIT) != 0;
+  // Without an active handle libuv would skip the turn.
+  uv_ref(reinterpret_cast<uv_handle_t*>(&wakeup_));
+  uv_run(&uv_, UV_RUN_NOWAIT);
+  uv_unref(reinterpret_cast<uv_handle_t*>(&wakeup_));
   running_ = false;
-  return active;
+  return uv_loop_alive(&uv_) != 0;
 }
 
 void Loop::Stop() {

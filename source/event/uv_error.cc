@@ -38,11 +38,15 @@ absl::StatusCode CodeOf(int error) {
 
 }  // namespace
 
-absl::Status UvError(int error, absl::string_view attempted, absl::string_view hint) {
+std::string UvReason(int error) {
   char reason[128];
   uv_strerror_r(error, reason, sizeof reason);
-  return absl::Status(CodeOf(error),
-                      absl::StrCat(attempted, ": ", reason, hint.empty() ? "" : "; ", hint));
+  return reason;
+}
+
+absl::Status UvError(int error, absl::string_view attempted, absl::string_view hint) {
+  return absl::Status(CodeOf(error), absl::StrCat(attempted, ": ", UvReason(error),
+                                                  hint.empty() ? "" : "; ", hint));
 }
 
 }  // namespace kith::event

@@ -17,10 +17,10 @@ namespace kith::net {
 class Listener {
  public:
   struct Options {
-    base::SocketAddress address;   // Port 0 lets the kernel choose; see local().
-    bool reuse_port = false;       // Several workers listen on one port.
+    base::SocketAddress address;  // Port 0 lets the kernel choose; see local().
+    bool reuse_port = false;      // Several workers listen on one port.
     int backlog = 4096;
-    int unix_mode = 0600;          // Of the socket's file; set before it can be connected to.
+    int unix_mode = 0600;  // Of the socket's file; set before it can be connected to.
   };
   using AcceptCallback = absl::AnyInvocable<void(std::unique_ptr<Stream>)>;
 

@@ -1,7 +1,6 @@
-// A connected TCP or UNIX socket as a Stream: reads into the loop's scratch, gathers output in blocks
-// of the loop's pool, and flushes once per turn with one writev.
-// Threads: the loop's. Owns: the socket. TCP_NODELAY is always on, keep-alive after 60 s idle.
-// Errors: as net/stream.h.
+// A connected TCP or UNIX socket as a Stream: reads into the loop's scratch, gathers output in
+// blocks of the loop's pool, and flushes once per turn with one writev. Threads: the loop's. Owns:
+// the socket. TCP_NODELAY is always on, keep-alive after 60 s idle. Errors: as net/stream.h.
 #pragma once
 
 #include <memory>
@@ -23,7 +22,8 @@ class Connector {
 
 // Calls `done` once, never before Connect() returns: with a stream not yet reading, or with
 // UNAVAILABLE / DEADLINE_EXCEEDED such as "connect 10.0.0.7:8080: connection refused; is the
-// application listening there?". `hint` is that last part. Inside `done` the Connector may be destroyed.
+// application listening there?". `hint` is that last part. Inside `done` the Connector may be
+// destroyed.
 std::unique_ptr<Connector> Connect(
     event::Loop& loop, const base::SocketAddress& address, absl::Duration timeout,
     absl::string_view hint, absl::AnyInvocable<void(absl::StatusOr<std::unique_ptr<Stream>>)> done);

@@ -1,10 +1,11 @@
 // A two-way byte stream as the proxy sees it: TCP or UNIX (net/socket_stream.h), or TLS over one of
 // them (tls/tls_stream.h).
 // Threads: every call and every callback on the stream's loop.
-// Owns: see the implementations. The handler is borrowed and must outlive the stream or be replaced.
-// A stream is never destroyed inside one of its own callbacks: its owner goes to Loop::DeleteLater().
-// Errors: OnClosed() carries OK after both sides ended, UNAVAILABLE on a reset or a failed write, and
-// what a TLS layer found wrong. It says where, e.g. "read 10.0.0.7:8080: connection reset by peer".
+// Owns: see the implementations. The handler is borrowed and must outlive the stream or be
+// replaced. A stream is never destroyed inside one of its own callbacks: its owner goes to
+// Loop::DeleteLater(). Errors: OnClosed() carries OK after both sides ended, UNAVAILABLE on a reset
+// or a failed write, and what a TLS layer found wrong. It says where, e.g. "read 10.0.0.7:8080:
+// connection reset by peer".
 #pragma once
 
 #include <cstddef>
@@ -54,9 +55,10 @@ class Stream : public event::Deletable {
 
   // Half-close after everything written so far has been sent.
   virtual void EndWriting() = 0;
-  // Sends what is buffered, waits a bounded time for that, and closes; no callback follows.
+  // Sends what is buffered and the end, throws away what still arrives, and closes once the peer has
+  // ended too or a bounded time has passed; no callback follows. The stream may be destroyed at once.
   virtual void CloseAfterFlush() = 0;
-  // Drops what is buffered and closes now; no callback follows. With `reset` the peer sees RST.
+  // Drops what is buffered and closes now; no callback follows. After Reset() the peer sees RST.
   virtual void Close() = 0;
   virtual void Reset() = 0;
 

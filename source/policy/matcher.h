@@ -11,9 +11,9 @@
 
 namespace kith::policy {
 
-// "*" matches any non-empty text; a leading "*" any text that ends with the rest; a trailing "*" any
-// that begins with what is before it; everything else exactly itself. Tried in this order, bytes are
-// compared, and any further "*" is an ordinary character.
+// "*" matches any non-empty text; a leading "*" any text that ends with the rest; a trailing "*"
+// any that begins with what is before it; everything else exactly itself. Tried in this order,
+// bytes are compared, and any further "*" is an ordinary character.
 class StringMatcher {
  public:
   explicit StringMatcher(absl::string_view pattern);

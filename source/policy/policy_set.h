@@ -1,8 +1,8 @@
 // AuthorizationPolicy, compiled: decides one connection or request, and says which rule decided.
 // Semantics: Istio's (security.istio.io/v1), as in docs/authorization.md.
 // Threads: immutable after Compile(); shared by all workers. Decide() neither locks nor allocates.
-// Owns: its tables. Errors: Compile() names the policy, the field and what is wrong with it; a field
-// this version does not enforce is UNIMPLEMENTED, never ignored.
+// Owns: its tables. Errors: Compile() names the policy, the field and what is wrong with it; a
+// field this version does not enforce is UNIMPLEMENTED, never ignored.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,8 @@ class AuthorizationPolicy;
 
 namespace kith::policy {
 
+struct Tables;
+
 // What is decided. Everything is borrowed for the call.
 struct Request {
   enum class Kind : uint8_t { kTcp, kHttp };
@@ -35,8 +37,9 @@ struct Request {
 
 struct Decision {
   bool allowed = true;
-  // The deciding policy as "namespace/name" and its rule's index. Empty and -1 when none decided:
-  // allowed because no ALLOW policy applies, or denied because none matched.
+  // The deciding policy as "namespace/name", borrowed from the PolicySet, and its rule's index.
+  // Empty and -1 when none decided: allowed because no ALLOW policy applies, or denied because none
+  // matched.
   absl::string_view policy;
   int rule = -1;
 };
@@ -50,7 +53,8 @@ class PolicySet {
     std::string root_namespace = "istio-system";
   };
 
-  // All `policies` apply to the workload; selection by labels is done by then.
+  // All `policies` apply to the workload; selection by labels (select.h) is done by then. Those for
+  // gateways (targetRefs) are validated and left out.
   static absl::StatusOr<std::shared_ptr<const PolicySet>> Compile(
       absl::Span<const security::v1::AuthorizationPolicy> policies, const Options& options);
   // Allows everything: the state of a workload without policies.
@@ -67,9 +71,9 @@ class PolicySet {
   bool reads_paths() const;
 
  private:
-  PolicySet();
-  struct Tables;
-  std::unique_ptr<Tables> tables_;
+  explicit PolicySet(std::unique_ptr<const Tables> tables);
+
+  std::unique_ptr<const Tables> tables_;
 };
 
 }  // namespace kith::policy

@@ -19,14 +19,12 @@ namespace kith::policy {
 // "namespace/name".
 std::string PolicyName(const security::v1::AuthorizationPolicy& policy);
 
-// A policy with targetRefs is for gateways, so parts of it that sidecars do not enforce are no error.
+// A policy with targetRefs is for gateways, so parts of it that sidecars do not enforce are no
+// error.
 absl::Status Validate(const security::v1::AuthorizationPolicy& policy,
                       absl::string_view root_namespace);
 
 // What is allowed and yet probably not meant, in the same form. The policy is valid.
 std::vector<std::string> Warnings(const security::v1::AuthorizationPolicy& policy);
-
-// The number of a port in a list of ports; -1 when it is none (decimal, 0 to 65535).
-int ParsePort(absl::string_view text);
 
 }  // namespace kith::policy

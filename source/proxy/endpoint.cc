@@ -9,6 +9,7 @@ Endpoint::Endpoint(WorkerState& worker, mesh::Endpoint config, mesh::Protocol pr
                    Options options)
     : worker_(worker),
       config_(std::move(config)),
+      address_text_(config_.address.ToString()),
       protocol_(protocol),
       options_(std::move(options)) {}
 

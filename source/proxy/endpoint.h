@@ -26,6 +26,7 @@ class Endpoint final : private Http1Upstream::Owner {
   ~Endpoint() override;
 
   const mesh::Endpoint& config() const { return config_; }
+  const std::string& address_text() const { return address_text_; }
   // Requests and tunnels on it now: what the choice of an endpoint weighs.
   uint32_t active() const { return active_; }
   void AddActive() { ++active_; }
@@ -48,6 +49,7 @@ class Endpoint final : private Http1Upstream::Owner {
 
   WorkerState& worker_;
   const mesh::Endpoint config_;
+  const std::string address_text_;
   const mesh::Protocol protocol_;
   const Options options_;
   uint32_t active_ = 0;

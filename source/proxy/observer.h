@@ -14,6 +14,7 @@
 #include "source/http/message.h"
 #include "source/policy/policy_set.h"
 #include "source/proxy/worker.h"
+#include "source/telemetry/reason.h"
 #include "source/tls/tls_stream.h"
 
 namespace kith::proxy {
@@ -33,7 +34,7 @@ class Observer {
   void AddConnections(Direction direction, int64_t change);
   void AddUpstreams(int64_t change);
   uint64_t upstreams() const { return upstreams_; }
-  void CountOverload();
+  void CountRefused(Direction direction, telemetry::Reason reason);
   void CountUpstreamConnect(bool connected);
   void CountRetry(telemetry::Reason reason);
   void CountBadRequest(absl::string_view reason);
@@ -52,6 +53,10 @@ class Observer {
 
  private:
   struct Series;
+  telemetry::Counter& TcpCounter(const telemetry::Family& family, const ConnectionRecord& record);
+  void LogConnection(const ConnectionRecord& record, uint64_t received, uint64_t sent);
+  void CountRequest(const ConnectionRecord& connection, const RequestRecord& request);
+
   const Worker::Options& options_;
   std::unique_ptr<Series> series_;
   uint64_t upstreams_ = 0;

@@ -27,12 +27,14 @@ void OutboundPort::Update(const mesh::Snapshot& snapshot) {
   const mesh::ServicePort* port = service != nullptr ? service->FindPort(options_.port) : nullptr;
   std::vector<std::shared_ptr<Endpoint>> before;
   before.swap(endpoints_);
+  configs_.clear();
   known_ = port != nullptr;
   if (known_) {
     const bool same_protocol = protocol_ == port->protocol;
     protocol_ = port->protocol;
     name_space_ = service->name_space;
-    for (const mesh::Endpoint& config : port->endpoints) {
+    configs_ = port->endpoints;
+    for (const mesh::Endpoint& config : configs_) {
       auto kept = std::find_if(before.begin(), before.end(), [&](const auto& endpoint) {
         return endpoint != nullptr && same_protocol && SameEndpoint(endpoint->config(), config);
       });
@@ -61,22 +63,18 @@ std::shared_ptr<Endpoint> OutboundPort::Choose(absl::Span<const std::shared_ptr<
     reason = Reason::kUnknownService;
     return nullptr;
   }
-  const int chosen = mesh::ChooseEndpoint(
-      endpoints_.size(),
-      [&](size_t index) {
-        const Endpoint& endpoint = *endpoints_[index];
-        mesh::Load load;
-        load.active = endpoint.active();
-        load.weight = endpoint.config().weight;
-        load.excluded = std::find(tried.begin(), tried.end(), endpoints_[index]) != tried.end();
-        return load;
-      },
-      worker_.random);
-  if (chosen < 0) {
+  std::vector<size_t> avoid;
+  for (size_t i = 0; i < endpoints_.size() && avoid.size() < tried.size(); ++i) {
+    if (std::find(tried.begin(), tried.end(), endpoints_[i]) != tried.end()) avoid.push_back(i);
+  }
+  const size_t chosen = mesh::ChooseEndpoint(
+      {configs_, [this](size_t index) { return endpoints_[index]->active(); },
+       [this] { return absl::Uniform<uint64_t>(worker_.random); }, avoid});
+  if (chosen == mesh::kNoEndpoint) {
     if (tried.empty()) reason = Reason::kNoEndpoint;
     return nullptr;
   }
-  return endpoints_[static_cast<size_t>(chosen)];
+  return endpoints_[chosen];
 }
 
 // ---- A connection of the application ----

@@ -41,7 +41,8 @@ class OutboundPort {
   bool known_ = false;
   mesh::Protocol protocol_ = mesh::Protocol::kTcp;
   std::string name_space_;
-  std::vector<std::shared_ptr<Endpoint>> endpoints_;
+  std::vector<mesh::Endpoint> configs_;
+  std::vector<std::shared_ptr<Endpoint>> endpoints_;  // In the order of configs_.
 };
 
 class OutboundSession final : public Session, private HttpConnection::Session {

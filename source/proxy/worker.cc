@@ -18,6 +18,9 @@ namespace {
 // connection which a request is just being written to.
 constexpr absl::Duration kApplicationIdle = absl::Seconds(4);
 
+// Access-log lines wait at most this long in the worker's buffer.
+constexpr absl::Duration kLogFlush = absl::Milliseconds(200);
+
 // Before the control plane has spoken: mutual TLS only, and nothing is allowed.
 Config SafeConfig() { return {std::make_shared<mesh::Snapshot>(), policy::PolicySet::DenyAll()}; }
 
@@ -32,6 +35,10 @@ class Worker::Impl {
         inbound_sessions(*loop),
         outbound_sessions(*loop) {
     state.config = SafeConfig();
+    if (options.access_log != nullptr) {
+      log_flush = std::make_unique<event::Timer>(*loop, [this] { options.access_log->Flush(); });
+      log_flush->StartRepeating(kLogFlush);
+    }
   }
 
   absl::Status Listen();
@@ -53,13 +60,17 @@ class Worker::Impl {
   std::vector<std::unique_ptr<net::Listener>> outbound_listeners;
   absl::AnyInvocable<void()> drained;
   std::unique_ptr<event::Timer> drain_poll;
+  std::unique_ptr<event::Timer> log_flush;
   std::thread thread;
 };
 
 template <typename SessionType, typename Port>
 void Worker::Impl::Accept(SessionSet& sessions, Port& port, std::unique_ptr<net::Stream> stream) {
   if (sessions.size() >= options.limits.connections) {
-    state.observer.CountOverload();
+    const bool inbound_side = &sessions == &inbound_sessions;
+    state.observer.CountRefused(
+        inbound_side ? Observer::Direction::kInbound : Observer::Direction::kOutbound,
+        telemetry::Reason::kOverload);
     stream->Reset();
     loop->DeleteLater(std::move(stream));
     return;

@@ -51,6 +51,22 @@ TEST(Http1FlowTest, DeliversTheSameByteByByte) {
   EXPECT_EQ(transcript.text(), Whole(bytes));
 }
 
+TEST(Http1FlowTest, KeepsAHeadThatOutgrowsItsFirstBuffer) {
+  std::string bytes = "GET / HTTP/1.1\r\nHost: a\r\n";
+  for (int i = 0; i < 60; ++i)
+    bytes += "X-" + std::to_string(i) + ": " + std::string(200, 'v') + "\r\n";
+  bytes += "\r\n";
+  for (const size_t step : {size_t{1}, size_t{7}, size_t{1000}}) {
+    Transcript transcript;
+    Http1Parser parser(Http1Parser::Kind::kRequest, transcript);
+    for (size_t at = 0; at < bytes.size(); at += step) {
+      const std::string piece = bytes.substr(at, step);
+      ASSERT_TRUE(FeedAll(parser, piece).ok());
+    }
+    EXPECT_EQ(transcript.text(), Whole(bytes)) << step;
+  }
+}
+
 TEST(Http1FlowTest, ReportsTheSameErrorByteByByte) {
   const std::string requests[] = {
       "GET / HTTP/1.1\r\nHost : a\r\n\r\n",

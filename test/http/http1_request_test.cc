@@ -184,6 +184,7 @@ TEST(Http1RequestTest, RequiresExactlyOneSoundHost) {
       {With("Host: [x]\r\n"), E::kBadHost},
       {With("Host: []\r\n"), E::kBadHost},
       {With("Host: [::1]x\r\n"), E::kBadHost},
+      {With("Host: [::1]x80\r\n"), E::kBadHost},
       {With("Host: b\r\n", "GET http://a/ HTTP/1.1"), E::kHostMismatch},
       {With("Host: a\r\n", "GET http://a:80/ HTTP/1.1"), E::kHostMismatch},
       {With("Host: a:81\r\n", "CONNECT a:80 HTTP/1.1"), E::kHostMismatch},
@@ -257,6 +258,19 @@ TEST(Http1RequestTest, DeliversChunksAndDropsTrailersThatMustNotPass) {
                          "Authorization: b\r\nHost: evil\r\nTE: x\r\nTransfer_Encoding: c\r\n\r\n"),
             "request POST / 1.1 path=/ host=a chunked keep\nheader Host=a\n"
             "hop Transfer-Encoding=Chunked\nbody hello, chunked!\ntrailer X-Sum=7\ncomplete\n");
+}
+
+TEST(Http1RequestTest, CountsTheDigitsOfEachChunkAnew) {
+  std::string bytes = With("Host: a\r\nTransfer-Encoding: chunked\r\n");
+  for (int i = 0; i < 20; ++i) bytes += "01\r\nx\r\n";
+  EXPECT_EQ(TranscriptOf(bytes + "0\r\n\r\n"),
+            "request POST / 1.1 path=/ host=a chunked keep\nheader Host=a\n"
+            "hop Transfer-Encoding=chunked\nbody xxxxxxxxxxxxxxxxxxxx\ncomplete\n");
+}
+
+TEST(Http1RequestTest, HearsExpectOnlyInHttp11) {
+  EXPECT_EQ(TranscriptOf("GET / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n"),
+            "request GET / 1.0 path=/ host= none close\nheader Expect=100-continue\ncomplete\n");
 }
 
 TEST(Http1RequestTest, MarksWhatConnectionNominatesAndRefusesToLoseEndToEndHeaders) {

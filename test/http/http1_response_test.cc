@@ -39,12 +39,12 @@ TEST(Http1ResponseTest, ReadsABodyUntilTheConnectionEnds) {
   Transcript transcript;
   Http1Parser parser(Http1Parser::Kind::kResponse, transcript);
   parser.ExpectResponse({});
-  ASSERT_TRUE(parser.Feed(AsBytes("HTTP/1.0 200 OK\r\n\r\nsome")).ok());
+  ASSERT_TRUE(parser.Feed(AsBytes("HTTP/1.1 200 OK\r\n\r\nsome")).ok());
   ASSERT_TRUE(parser.Feed(AsBytes(" bytes")).ok());
   EXPECT_EQ(transcript.messages(), 0);
   ASSERT_TRUE(parser.FinishOnEof().ok());
   EXPECT_EQ(transcript.text(),
-            "response 200 'OK' 1.0 until_close close\nbody some bytes\ncomplete\n");
+            "response 200 'OK' 1.1 until_close close\nbody some bytes\ncomplete\n");
 }
 
 TEST(Http1ResponseTest, ExpectsNoBodyAfterHead) {

@@ -45,6 +45,7 @@ void Transcript::OnBody(absl::Span<const uint8_t> bytes) {
 
 void Transcript::OnTrailers(absl::Span<const Header> trailers) {
   in_body_ = false;
+  if (trailers.empty()) absl::StrAppend(&text_, "trailers without any\n");
   for (const Header& trailer : trailers) {
     absl::StrAppend(&text_, "trailer ", trailer.name, "=", trailer.value, "\n");
   }

@@ -34,9 +34,11 @@ bool IsDnsName(absl::string_view name) {
   });
 }
 
-// Certificates hold whole seconds; the fraction must go the same way on both ends.
-absl::Time WholeSeconds(absl::Time time) {
-  return absl::FromUnixSeconds(absl::ToUnixSeconds(time));
+// Certificates hold whole seconds.
+absl::Time Floor(absl::Time time) { return absl::FromUnixSeconds(absl::ToUnixSeconds(time)); }
+absl::Time Ceiling(absl::Time time) {
+  absl::Time floor = Floor(time);
+  return floor == time ? time : floor + absl::Seconds(1);
 }
 
 }  // namespace
@@ -48,17 +50,20 @@ struct CertificateAuthority::State {
   CertificateFacts signer_facts;
   std::vector<CertificateFacts> root_facts;
 
-  absl::StatusOr<Validity> ValidityFor(absl::Duration lifetime) const;
+  // At least `lifetime`, but no more than `most` and not beyond the issuer.
+  absl::StatusOr<Validity> ValidityFor(absl::Duration lifetime, absl::Duration most) const;
   absl::StatusOr<IssuedCertificate> Issue(const base::SpiffeId& id, absl::string_view csr,
                                           absl::Duration lifetime) const;
   absl::Status CheckSelf() const;
 };
 
-absl::StatusOr<Validity> CertificateAuthority::State::ValidityFor(absl::Duration lifetime) const {
+absl::StatusOr<Validity> CertificateAuthority::State::ValidityFor(absl::Duration lifetime,
+                                                                  absl::Duration most) const {
   absl::Time now = options.clock->Now();
   Validity validity;
-  validity.begin = WholeSeconds(std::max(now - options.backdate, signer.not_before));
-  validity.end = WholeSeconds(std::min(now + lifetime, signer.not_after));
+  validity.begin = Floor(std::max(now - options.backdate, signer.not_before));
+  // Rounded up, lest a lifetime of a second or two lose most of itself.
+  validity.end = std::min({Ceiling(now + lifetime), Floor(now + most), signer.not_after});
   if (signer.not_after <= now || validity.end <= validity.begin) {
     return Refuse(absl::StatusCode::kFailedPrecondition, Refusal::kIssuerExpired,
                   absl::StrCat("the certificate authority's own chain ended at ",
@@ -78,8 +83,9 @@ absl::StatusOr<IssuedCertificate> CertificateAuthority::State::Issue(
                                " was asked for; ask for at least ",
                                absl::FormatDuration(options.min_leaf_lifetime)));
   }
-  KITH_ASSIGN_OR_RETURN(Validity validity,
-                        ValidityFor(std::min(lifetime, options.max_leaf_lifetime)));
+  KITH_ASSIGN_OR_RETURN(
+      Validity validity,
+      ValidityFor(std::min(lifetime, options.max_leaf_lifetime), options.max_leaf_lifetime));
   CertificateSpec spec;
   spec.kind = CertificateKind::kWorkload;
   spec.uris = {id.text()};
@@ -101,7 +107,8 @@ absl::StatusOr<IssuedCertificate> CertificateAuthority::State::Issue(
 
 // A leaf that never leaves this function shows at start what would otherwise fail in every sidecar.
 absl::Status CertificateAuthority::State::CheckSelf() const {
-  KITH_ASSIGN_OR_RETURN(Validity validity, ValidityFor(options.default_leaf_lifetime));
+  KITH_ASSIGN_OR_RETURN(Validity validity,
+                        ValidityFor(options.default_leaf_lifetime, options.max_leaf_lifetime));
   KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<EVP_PKEY> key, GenerateP256Key());
   CertificateSpec spec;
   spec.uris = {own_id.text()};
@@ -170,7 +177,7 @@ absl::StatusOr<ServerCertificate> CertificateAuthority::IssueServer(
           absl::StrCat("server_names: \"", name, "\" is not a DNS name without wildcards"));
     }
   }
-  KITH_ASSIGN_OR_RETURN(Validity validity, state_->ValidityFor(lifetime));
+  KITH_ASSIGN_OR_RETURN(Validity validity, state_->ValidityFor(lifetime, lifetime));
   KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<EVP_PKEY> key, GenerateP256Key());
   CertificateSpec spec;
   spec.kind = CertificateKind::kServer;

@@ -93,8 +93,7 @@ class StreamLink : public StreamWriter {
 
 class StreamReactor : public Reactor {
  public:
-  StreamReactor(event::Loop& loop, Hub& hub, Caller identity,
-                grpc::CallbackServerContext* context)
+  StreamReactor(event::Loop& loop, Hub& hub, Caller identity, grpc::CallbackServerContext* context)
       : loop_(loop), hub_(hub), context_(context), link_(std::make_shared<StreamLink>(this)) {
     loop_.Post([&hub = hub_, link = link_, identity = std::move(identity),
                 peer = context->peer()]() mutable {

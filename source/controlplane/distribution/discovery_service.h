@@ -4,7 +4,8 @@
 // pile up.
 // Owns: nothing but its streams, which end when the server is shut down. Loop and hub are borrowed:
 // the server must be gone before them.
-// Errors: a stream whose caller is not authenticated ends at once with UNAUTHENTICATED and the reason.
+// Errors: a stream whose caller is not authenticated ends at once with UNAUTHENTICATED and the
+// reason.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -22,19 +23,18 @@ class DiscoveryService
     : public envoy::service::discovery::v3::AggregatedDiscoveryService::CallbackService {
  public:
   // Called on gRPC's threads, several at once.
-  using Authenticator =
-      std::function<absl::StatusOr<Caller>(const grpc::CallbackServerContext&)>;
+  using Authenticate = std::function<absl::StatusOr<Caller>(const grpc::CallbackServerContext&)>;
 
-  DiscoveryService(event::Loop& loop, Hub& hub, Authenticator authenticate)
+  DiscoveryService(event::Loop& loop, Hub& hub, Authenticate authenticate)
       : loop_(loop), hub_(hub), authenticate_(std::move(authenticate)) {}
 
-  grpc::ServerBidiReactor<Subscription::Request, Subscription::Response>*
-  DeltaAggregatedResources(grpc::CallbackServerContext* context) override;
+  grpc::ServerBidiReactor<Subscription::Request, Subscription::Response>* DeltaAggregatedResources(
+      grpc::CallbackServerContext* context) override;
 
  private:
   event::Loop& loop_;
   Hub& hub_;
-  const Authenticator authenticate_;
+  const Authenticate authenticate_;
 };
 
 }  // namespace kith::controlplane

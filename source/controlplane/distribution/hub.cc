@@ -6,7 +6,6 @@
 #include "absl/strings/strip.h"
 #include "source/base/log.h"
 #include "source/controlplane/ca/state_directory.h"
-#include "source/controlplane/distribution/discovery_metrics.h"
 
 namespace kith::controlplane {
 namespace {
@@ -77,11 +76,11 @@ class Hub::View : public ResourceView {
       stream_.config = cache_.WorkloadConfig(stream_.workload);
       stream_.config_epoch = cache_.config_epoch();
       if (!stream_.config.problem.ok() && stream_.config.problem != before) {
-        base::Log(base::LogLevel::kError, "distribution",
-                  "conflicting PeerAuthentications; the workload gets STRICT",
-                  {{"workload",
-                    absl::StrCat(stream_.workload.name_space, "/", stream_.workload.name)},
-                   {"error", std::string(stream_.config.problem.message())}});
+        base::Log(
+            base::LogLevel::kError, "distribution",
+            "conflicting PeerAuthentications; the workload gets STRICT",
+            {{"workload", absl::StrCat(stream_.workload.name_space, "/", stream_.workload.name)},
+             {"error", std::string(stream_.config.problem.message())}});
       }
     }
     return stream_.config.resource;
@@ -120,8 +119,7 @@ void Hub::SetTrustBundle(const std::string& roots_pem) {
   MeshChanged();
 }
 
-Hub::StreamId Hub::Open(Caller identity, std::string peer,
-                        std::shared_ptr<StreamWriter> writer) {
+Hub::StreamId Hub::Open(Caller identity, std::string peer, std::shared_ptr<StreamWriter> writer) {
   auto stream = std::make_unique<Stream>();
   stream->id = ++last_id_;
   stream->opened = options_.clock->Now();
@@ -134,7 +132,7 @@ Hub::StreamId Hub::Open(Caller identity, std::string peer,
   stream->subscriptions.emplace_back(kWorkloadConfigType, Wildcard::kAllowed, nonces);
   stream->subscriptions.emplace_back(kServiceType, Wildcard::kIgnored, nonces);
   streams_.emplace(last_id_, std::move(stream));
-  if (options_.metrics != nullptr) options_.metrics->SetStreams(streams_.size());
+  if (options_.observer != nullptr) options_.observer->SetStreams(streams_.size());
   return last_id_;
 }
 
@@ -156,11 +154,11 @@ void Hub::OnRequest(StreamId id, const Subscription::Request& request) {
       return;
     }
     const absl::string_view type = ShortType(request.type_url());
-    if (*answer == Subscription::Answer::kAck && options_.metrics != nullptr) {
-      options_.metrics->CountAck(type);
+    if (*answer == Subscription::Answer::kAck && options_.observer != nullptr) {
+      options_.observer->CountAck(type);
     }
     if (*answer == Subscription::Answer::kNack) {
-      if (options_.metrics != nullptr) options_.metrics->CountNack(type);
+      if (options_.observer != nullptr) options_.observer->CountNack(type);
       base::Log(base::LogLevel::kWarning, "distribution", "a sidecar refused its configuration",
                 {{"workload", absl::StrCat(stream.workload.name_space, "/", stream.workload.name)},
                  {"type", std::string(type)},
@@ -169,8 +167,8 @@ void Hub::OnRequest(StreamId id, const Subscription::Request& request) {
     Push(stream);
     return;
   }
-  End(id, absl::InvalidArgumentError(absl::StrCat(
-              "type_url \"", request.type_url().substr(0, 200), "\" is not distributed here")));
+  End(id, absl::InvalidArgumentError(absl::StrCat("type_url \"", request.type_url().substr(0, 200),
+                                                  "\" is not distributed here")));
 }
 
 bool Hub::TakeNode(Stream& stream, const envoy::config::core::v3::Node& node) {
@@ -186,8 +184,8 @@ bool Hub::TakeNode(Stream& stream, const envoy::config::core::v3::Node& node) {
     return false;
   }
   const Roster::Record* const before = roster_.Find({workload.name_space, workload.name});
-  const bool same_endpoint = before != nullptr && before->present &&
-                             SameEndpoint(before->workload, workload);
+  const bool same_endpoint =
+      before != nullptr && before->present && SameEndpoint(before->workload, workload);
   const auto replaced =
       roster_.Attach(stream.id, workload, *metadata, stream.peer, options_.clock->Now());
   if (!replaced.ok()) {
@@ -222,15 +220,15 @@ void Hub::Push(Stream& stream) {
     View view(cache_, stream, subscription.type_url());
     auto response = subscription.Next(view, options_.clock->Now());
     if (!response.has_value()) continue;
-    if (options_.metrics != nullptr) {
-      options_.metrics->CountPush(ShortType(subscription.type_url()));
+    if (options_.observer != nullptr) {
+      options_.observer->CountPush(ShortType(subscription.type_url()));
     }
     stream.writer->Write(*std::move(response));
   }
 }
 
 void Hub::Depart(const Stream& stream, Roster::Leave leave) {
-  if (options_.metrics != nullptr) options_.metrics->SetStreams(streams_.size());
+  if (options_.observer != nullptr) options_.observer->SetStreams(streams_.size());
   if (!stream.known) return;
   base::Log(base::LogLevel::kInfo, "distribution",
             leave == Roster::Leave::kDrained ? "sidecar said good-bye" : "sidecar disconnected",

@@ -2,7 +2,8 @@
 // what each is sent when documents or workloads change. Knows nothing of gRPC.
 // Threads: the loop's. Owns: streams' states, roster, resources; the writers are shared with the
 // transport.
-// Errors: a stream that breaks the protocol is ended with a status that says how; other streams go on.
+// Errors: a stream that breaks the protocol is ended with a status that says how; other streams go
+// on.
 #pragma once
 
 #include <cstdint>
@@ -25,15 +26,24 @@
 
 namespace kith::controlplane {
 
-class DiscoveryMetrics;
-
-// A stream as the transport offers it. Called on the loop's thread; must not call back into the hub.
+// A stream as the transport offers it. Called on the loop's thread; must not call back into the
+// hub.
 class StreamWriter {
  public:
   virtual ~StreamWriter() = default;
   virtual void Write(Subscription::Response response) = 0;
   // Ends the stream after what was written; called once, nothing follows.
   virtual void Finish(absl::Status status) = 0;
+};
+
+// What is counted. `type` is the resource's short name, "Service".
+class HubObserver {
+ public:
+  virtual ~HubObserver() = default;
+  virtual void SetStreams(size_t streams) = 0;
+  virtual void CountPush(absl::string_view type) = 0;
+  virtual void CountAck(absl::string_view type) = 0;
+  virtual void CountNack(absl::string_view type) = 0;
 };
 
 class Hub {
@@ -46,7 +56,7 @@ class Hub {
     std::string roster_file;  // In the state directory. Empty keeps nothing over a restart.
     absl::Duration gather = absl::Milliseconds(10);  // Changes within this time go out together.
     const base::Clock* clock = &base::Clock::System();
-    DiscoveryMetrics* metrics = nullptr;  // Borrowed; none counts nothing.
+    HubObserver* observer = nullptr;  // Borrowed; none counts nothing.
   };
 
   Hub(event::Loop& loop, Options options);

@@ -14,8 +14,7 @@ namespace {
 using MutualTLS = security::v1::PeerAuthenticationSpec::MutualTLS;
 
 mesh::v1::ServicePort::Protocol ToProto(PortProtocol protocol) {
-  return protocol == PortProtocol::kHttp ? mesh::v1::ServicePort::HTTP
-                                         : mesh::v1::ServicePort::TCP;
+  return protocol == PortProtocol::kHttp ? mesh::v1::ServicePort::HTTP : mesh::v1::ServicePort::TCP;
 }
 
 std::string PrincipalOf(absl::string_view trust_domain, absl::string_view name_space,

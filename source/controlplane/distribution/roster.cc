@@ -52,10 +52,10 @@ absl::StatusOr<Roster::StreamId> Roster::Attach(StreamId stream, const Workload&
   const auto [found, added] = records_.try_emplace(Key(workload.name_space, workload.name));
   Record& record = found->second;
   if (record.stream != kNoStream && record.workload.service_account != workload.service_account) {
-    return absl::AlreadyExistsError(absl::StrCat(
-        "workload ", workload.name_space, "/", workload.name,
-        " is connected with another service account, ", record.workload.service_account,
-        "; give each workload its own name"));
+    return absl::AlreadyExistsError(
+        absl::StrCat("workload ", workload.name_space, "/", workload.name,
+                     " is connected with another service account, ",
+                     record.workload.service_account, "; give each workload its own name"));
   }
   const StreamId replaced = record.stream == stream ? kNoStream : record.stream;
   if (record.stream != stream) record.since = now;

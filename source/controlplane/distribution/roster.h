@@ -1,9 +1,9 @@
 // The workloads whose sidecars are or were lately connected.
 //
-// A workload counts as present while it has a stream, and for a while after it lost one: a network's
-// hiccup or a restart of the control plane takes no endpoint away. One that said good-bye is gone at
-// once. What is present is kept in a file, and after a restart counts as present until it has had the
-// time to come back.
+// A workload counts as present while it has a stream, and for a while after it lost one: a
+// network's hiccup or a restart of the control plane takes no endpoint away. One that said good-bye
+// is gone at once. What is present is kept in a file, and after a restart counts as present until
+// it has had the time to come back.
 //
 // Threads: one. Owns: its records. Errors: Attach() answers ALREADY_EXISTS when a workload of that
 // name, with another service account, is connected.
@@ -29,8 +29,8 @@ class Roster {
   using Key = std::pair<std::string, std::string>;  // Namespace and name.
 
   struct Options {
-    absl::Duration linger = absl::Seconds(5);    // Present for so long after a stream was lost.
-    absl::Duration settle = absl::Seconds(30);   // Present for so long after our own restart.
+    absl::Duration linger = absl::Seconds(5);     // Present for so long after a stream was lost.
+    absl::Duration settle = absl::Seconds(30);    // Present for so long after our own restart.
     absl::Duration remember = absl::Minutes(10);  // Listed for so long after it went.
   };
   enum class Leave {
@@ -50,8 +50,8 @@ class Roster {
 
   explicit Roster(Options options) : options_(options) {}
 
-  // Connects, or updates what a connected workload says. Returns the stream it replaces, if any: the
-  // same workload came back before its old stream was seen to end.
+  // Connects, or updates what a connected workload says. Returns the stream it replaces, if any:
+  // the same workload came back before its old stream was seen to end.
   absl::StatusOr<StreamId> Attach(StreamId stream, const Workload& workload,
                                   const mesh::v1::NodeMetadata& metadata, const std::string& peer,
                                   absl::Time now);

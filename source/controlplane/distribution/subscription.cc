@@ -14,9 +14,7 @@ constexpr size_t kMaxErrorBytes = 2048;
 }  // namespace
 
 Subscription::Subscription(std::string type_url, Wildcard wildcard, std::string nonce_prefix)
-    : type_url_(std::move(type_url)),
-      allowed_(wildcard),
-      nonce_prefix_(std::move(nonce_prefix)) {}
+    : type_url_(std::move(type_url)), allowed_(wildcard), nonce_prefix_(std::move(nonce_prefix)) {}
 
 void Subscription::Enter(State state, absl::Time now) {
   if (state_ == state) return;

@@ -1,8 +1,9 @@
-// One resource type on one delta xDS stream: what the client asked for, what it holds, and what it is
-// owed. Pure: requests in, responses out.
+// One resource type on one delta xDS stream: what the client asked for, what it holds, and what it
+// is owed. Pure: requests in, responses out.
 //
-// One response is outstanding at a time; changes meanwhile are gathered into the next. A client that
-// refuses a response (NACK) gets that version again only on a new stream; later versions at once.
+// One response is outstanding at a time; changes meanwhile are gathered into the next. A client
+// that refuses a response (NACK) gets that version again only on a new stream; later versions at
+// once.
 //
 // Threads: one. Owns: its tables, bounded by kMaxNames.
 // Errors: OnRequest() answers RESOURCE_EXHAUSTED or INVALID_ARGUMENT when the client asks for more
@@ -59,9 +60,9 @@ class Subscription {
 
   const std::string& type_url() const { return type_url_; }
   State state() const { return state_; }
-  absl::Time since() const { return since_; }  // When state() was entered.
+  absl::Time since() const { return since_; }          // When state() was entered.
   const std::string& error() const { return error_; }  // Of the last NACK, until the next ACK.
-  size_t resources() const;  // That the client was given.
+  size_t resources() const;                            // That the client was given.
   bool IsSubscribed(const std::string& name) const;
 
  private:

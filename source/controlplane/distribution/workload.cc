@@ -44,7 +44,8 @@ absl::StatusOr<mesh::v1::NodeMetadata> ParseMetadata(const google::protobuf::Str
   }
   if (node.labels_size() > kMaxLabels) return Bad("labels", "more than 64");
   for (const auto& [key, value] : node.labels()) {
-    if (key.empty() || key.size() > kMaxLabelKey) return Bad("labels", "a key is empty or too long");
+    if (key.empty() || key.size() > kMaxLabelKey)
+      return Bad("labels", "a key is empty or too long");
     if (value.size() > kMaxLabelValue) return Bad("labels", "a value is longer than 63 bytes");
   }
   if (node.version().size() > kMaxText) return Bad("version", "longer than 128 bytes");
@@ -66,8 +67,8 @@ absl::StatusOr<mesh::v1::NodeMetadata> ParseMetadata(const google::protobuf::Str
     }
     if (address->IpString() == "0.0.0.0" || address->IpString() == "::") {
       if (peer_ip.empty()) return Bad("inbound.address", "names no interface");
-      const std::string ip = absl::StrContains(peer_ip, ':') ? absl::StrCat("[", peer_ip, "]")
-                                                             : std::string(peer_ip);
+      const std::string ip =
+          absl::StrContains(peer_ip, ':') ? absl::StrCat("[", peer_ip, "]") : std::string(peer_ip);
       address = base::SocketAddress::Parse(absl::StrCat(ip, ":", address->port()));
       if (!address.ok()) return Bad("inbound.address", "names no interface");
     }

@@ -31,8 +31,8 @@ struct Workload {
 absl::StatusOr<mesh::v1::NodeMetadata> ParseMetadata(const google::protobuf::Struct& metadata,
                                                      absl::string_view peer_ip);
 
-// The IP address in gRPC's name of a peer, "ipv4:10.0.0.7:4711" or "ipv6:%5B::1%5D:4711"; empty when
-// it is neither.
+// The IP address in gRPC's name of a peer, "ipv4:10.0.0.7:4711" or "ipv6:%5B::1%5D:4711"; empty
+// when it is neither.
 std::string PeerIp(absl::string_view peer);
 
 }  // namespace kith::controlplane

@@ -29,18 +29,19 @@ absl::StatusOr<std::unique_ptr<DirectoryRegistry>> DirectoryRegistry::Create(eve
 }
 
 absl::Status DirectoryRegistry::Start(event::Loop& loop) {
-  // Watched first, so that no change falls between the reading and the watch.
-  KITH_ASSIGN_OR_RETURN(watch_, event::DirectoryWatch::Create(loop, options_.directory,
-                                                              options_.watch,
-                                                              [this] { Reload(); }));
+  // Watched before it is read, so that no change falls between.
+  auto watch =
+      event::DirectoryWatch::Create(loop, options_.directory, options_.watch, [this] { Reload(); });
   KITH_ASSIGN_OR_RETURN(const FileSet::Files files, ReadDirectory(options_.directory));
+  KITH_RETURN_IF_ERROR(watch.status());
+  watch_ = *std::move(watch);
   const bool can_fall_back = RestoreLastGood();
   files_.Apply(files);
   loaded_at_ = options_.clock->Now();
   if (!can_fall_back) {
     for (const FileReport& report : files_.reports()) {
       if (report.status.ok() || report.has_last_good) continue;
-      return absl::FailedPreconditionError(absl::StrCat(
+      return absl::InvalidArgumentError(absl::StrCat(
           report.status.message(),
           " (nothing good of this file is known from before, and it may hold a policy that "
           "denies: repair or remove it, then start again)"));
@@ -103,9 +104,9 @@ void DirectoryRegistry::KeepLastGood() const {
   json["directory"] = options_.directory;
   json["files"] = nlohmann::json::object();
   for (auto& [file, text] : files_.InForce()) json["files"][file] = text;
-  const std::string text =
-      json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  if (const absl::Status status = WriteFileAtomically(options_.last_good_file, text, 0600); !status.ok()) {
+  const std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  if (const absl::Status status = WriteFileAtomically(options_.last_good_file, text, 0600);
+      !status.ok()) {
     base::Log(base::LogLevel::kWarning, "registry",
               "last good files are not kept; a restart with a broken file will be refused",
               {{"error", std::string(status.message())}});

@@ -1,9 +1,9 @@
 // The mesh's documents, read from a directory and kept up to date while its files change.
 //
 // A file that turns bad keeps its last good contents in force, and other files' changes go through.
-// What is in force is also kept in the state directory, so that a restart with a broken file goes on
-// with that file's last good contents. At a first start there is nothing to fall back on: a broken
-// file may hold the policy that denies, so the start is refused until every file is good.
+// What is in force is also kept in the state directory, so that a restart with a broken file goes
+// on with that file's last good contents. At a first start there is nothing to fall back on: a
+// broken file may hold the policy that denies, so the start is refused until every file is good.
 //
 // Threads: the loop's. Owns: the watch and the contents.
 // Errors: Create() fails when the directory cannot be read or, as said, at a first start with a

@@ -1,5 +1,6 @@
 #include "source/controlplane/registry/file_contents.h"
 
+#include <type_traits>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -40,7 +41,8 @@ absl::Status CheckKind(const config::Document& document) {
         "; security.istio.io/v1, networking.istio.io/v1 and v1 (Service) are understood"));
   }
   return absl::UnimplementedError(absl::StrCat(
-      "kind: ", kind, " is not supported yet; AuthorizationPolicy, PeerAuthentication, "
+      "kind: ", kind,
+      " is not supported yet; AuthorizationPolicy, PeerAuthentication, "
       "ServiceEntry, WorkloadEntry and Service are. Remove the document: it would have no effect"));
 }
 
@@ -72,11 +74,15 @@ class Decoder {
     Message message;
     KITH_RETURN_IF_ERROR(config::Decode(document, message));
     KITH_RETURN_IF_ERROR(At(document, CheckMetadata(*message.mutable_metadata())));
-    const std::string label = absl::StrCat(document.kind, " ", message.metadata().namespace_(),
-                                           "/", message.metadata().name());
+    const std::string label = absl::StrCat(document.kind, " ", message.metadata().namespace_(), "/",
+                                           message.metadata().name());
     line_ = document.line;
     KITH_RETURN_IF_ERROR(At(document, Claim(label)));
-    KITH_RETURN_IF_ERROR(At(document, base::Annotate(Take(std::move(message)), label)));
+    // The policies' own errors name the policy already.
+    constexpr bool kNamesItself = std::is_same_v<Message, security::v1::AuthorizationPolicy> ||
+                                  std::is_same_v<Message, security::v1::PeerAuthentication>;
+    KITH_RETURN_IF_ERROR(At(
+        document, base::Annotate(Take(std::move(message)), kNamesItself ? document.kind : label)));
     ++contents_.kinds[document.kind];
     return absl::OkStatus();
   }
@@ -96,13 +102,13 @@ class Decoder {
   }
 
   absl::Status Take(security::v1::PeerAuthentication authentication) {
-    KITH_RETURN_IF_ERROR(policy::ValidatePeerAuthentication(authentication));
+    KITH_RETURN_IF_ERROR(policy::Validate(authentication));
     if (authentication.spec().selector().match_labels().empty()) {
       // Two of one level contradict each other, unless their age decides.
       const std::string& created = authentication.metadata().creation_timestamp();
-      KITH_RETURN_IF_ERROR(Claim(absl::StrCat(
-          "the PeerAuthentication of namespace ", authentication.metadata().namespace_(),
-          created.empty() ? "" : " created at ", created)));
+      KITH_RETURN_IF_ERROR(Claim(absl::StrCat("the PeerAuthentication of namespace ",
+                                              authentication.metadata().namespace_(),
+                                              created.empty() ? "" : " created at ", created)));
     }
     contents_.peer_authentications.push_back(std::move(authentication));
     return absl::OkStatus();

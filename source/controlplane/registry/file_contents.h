@@ -1,8 +1,7 @@
-// One registry file, decoded and checked as a whole: either all of its documents are good or the file
-// is bad.
-// Threads: pure. Owns: FileContents is immutable once made and shared.
-// Errors: "FILE:LINE: KIND NAMESPACE/NAME: FIELD: what is wrong". UNIMPLEMENTED for kinds and fields
-// that this version does not enforce: they are refused, never ignored.
+// One registry file, decoded and checked as a whole: either all of its documents are good or the
+// file is bad. Threads: pure. Owns: FileContents is immutable once made and shared. Errors:
+// "FILE:LINE: KIND NAMESPACE/NAME: FIELD: what is wrong". UNIMPLEMENTED for kinds and fields that
+// this version does not enforce: they are refused, never ignored.
 #pragma once
 
 #include <map>

@@ -16,8 +16,8 @@ class Claims {
     for (const Claim& claim : contents.claims) {
       const auto held = holders_.find(claim.what);
       if (held != holders_.end()) {
-        return absl::AlreadyExistsError(absl::StrCat(
-            file, ":", claim.line, ": ", claim.what, " is defined already, in ", held->second));
+        return absl::AlreadyExistsError(absl::StrCat(file, ":", claim.line, ": ", claim.what,
+                                                     " is defined already, in ", held->second));
       }
     }
     for (const Claim& claim : contents.claims) holders_.emplace(claim.what, file);

@@ -22,8 +22,8 @@ namespace kith::controlplane {
 
 struct FileReport {
   std::string file;
-  absl::Status status;          // Why its present text is not in force.
-  bool has_last_good = false;   // Earlier contents are in force instead.
+  absl::Status status;         // Why its present text is not in force.
+  bool has_last_good = false;  // Earlier contents are in force instead.
 };
 
 class FileSet {

@@ -1,7 +1,7 @@
 // Everything the registry's documents say, checked and in the form that distribution/ builds
 // resources from.
-// Threads: plain data; a published MeshState is immutable. Owns: itself. Errors: none: what is wrong
-// is refused before it gets here (registry/file_contents.h).
+// Threads: plain data; a published MeshState is immutable. Owns: itself. Errors: none: what is
+// wrong is refused before it gets here (registry/file_contents.h).
 #pragma once
 
 #include <cstdint>
@@ -54,7 +54,7 @@ struct ServiceDefinition {
 struct MeshState {
   std::vector<security::v1::AuthorizationPolicy> authorization_policies;
   std::vector<security::v1::PeerAuthentication> peer_authentications;
-  std::map<std::string, ServiceDefinition> services;                  // By host.
+  std::map<std::string, ServiceDefinition> services;                    // By host.
   std::map<std::string, std::vector<StaticWorkload>> workload_entries;  // By namespace.
 };
 

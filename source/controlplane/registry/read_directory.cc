@@ -27,7 +27,7 @@ bool IsRegistryFile(absl::string_view name) {
 absl::StatusOr<FileSet::Files> ReadDirectory(const std::string& directory) {
   DIR* const listing = opendir(directory.c_str());
   if (listing == nullptr) {
-    return absl::FailedPreconditionError(
+    return absl::InvalidArgumentError(
         absl::StrCat("read directory ", directory, ": ", std::strerror(errno),
                      "; create it, or check registry.directory and its permissions"));
   }

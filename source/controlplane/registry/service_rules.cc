@@ -104,8 +104,8 @@ absl::StatusOr<StaticWorkload> FromSpec(const networking::v1::WorkloadEntrySpec&
     return NotSupported(address_field, "UNIX sockets are not supported yet; write an IP address");
   }
   const bool is_v6 = absl::StrContains(spec.address(), ':');
-  const auto address = base::SocketAddress::Parse(
-      is_v6 ? absl::StrCat("[", spec.address(), "]:1") : absl::StrCat(spec.address(), ":1"));
+  const auto address = base::SocketAddress::Parse(is_v6 ? absl::StrCat("[", spec.address(), "]:1")
+                                                        : absl::StrCat(spec.address(), ":1"));
   if (!address.ok()) {
     return Invalid(address_field, absl::StrCat("\"", spec.address(),
                                                "\" is no IP address; names are not supported yet"));
@@ -140,10 +140,10 @@ absl::StatusOr<StaticWorkload> FromSpec(const networking::v1::WorkloadEntrySpec&
 
 absl::StatusOr<std::vector<PortDefinition>> EntryPorts(
     const networking::v1::ServiceEntrySpec& spec) {
-  static const auto& http = *new absl::flat_hash_set<std::string>{"HTTP", "HTTP2", "GRPC",
-                                                                   "GRPC-WEB"};
-  static const auto& tcp = *new absl::flat_hash_set<std::string>{"TCP",   "TLS",   "HTTPS",
-                                                                  "MONGO", "MYSQL", "REDIS"};
+  static const auto& http =
+      *new absl::flat_hash_set<std::string>{"HTTP", "HTTP2", "GRPC", "GRPC-WEB"};
+  static const auto& tcp =
+      *new absl::flat_hash_set<std::string>{"TCP", "TLS", "HTTPS", "MONGO", "MYSQL", "REDIS"};
   std::vector<PortDefinition> ports;
   for (int i = 0; i < spec.ports_size(); ++i) {
     const networking::v1::ServiceEntryPort& port = spec.ports(i);
@@ -180,8 +180,8 @@ absl::Status CheckHost(absl::string_view field, absl::string_view host,
   const std::string cluster_suffix = absl::StrCat(".svc.", kClusterDomain);
   if (absl::EndsWith(host, cluster_suffix) &&
       !absl::EndsWith(host, absl::StrCat(".", name_space, cluster_suffix))) {
-    return Invalid(field, absl::StrCat("\"", host, "\" belongs to another namespace than ",
-                                       name_space));
+    return Invalid(field,
+                   absl::StrCat("\"", host, "\" belongs to another namespace than ", name_space));
   }
   return absl::OkStatus();
 }
@@ -234,8 +234,8 @@ absl::StatusOr<ServiceDefinition> FromService(const networking::v1::Service& ser
     return Invalid("metadata.name", "a Service's name has no dots and at most 63 characters");
   }
   definition.name_space = service.metadata().namespace_();
-  definition.host = absl::StrCat(service.metadata().name(), ".", definition.name_space, ".svc.",
-                                 kClusterDomain);
+  definition.host =
+      absl::StrCat(service.metadata().name(), ".", definition.name_space, ".svc.", kClusterDomain);
   definition.selector = ToLabels(spec.selector());
   KITH_RETURN_IF_ERROR(CheckSelector("spec.selector", definition.selector));
   if (spec.ports().empty()) return Invalid("spec.ports", "is required");
@@ -309,8 +309,7 @@ absl::StatusOr<std::vector<ServiceDefinition>> FromServiceEntry(
   }
   std::vector<ServiceDefinition> definitions;
   for (int i = 0; i < spec.hosts_size(); ++i) {
-    KITH_RETURN_IF_ERROR(
-        CheckHost(absl::StrCat("spec.hosts[", i, "]"), spec.hosts(i), name_space));
+    KITH_RETURN_IF_ERROR(CheckHost(absl::StrCat("spec.hosts[", i, "]"), spec.hosts(i), name_space));
     definitions.push_back(common);
     definitions.back().host = spec.hosts(i);
   }

@@ -1,8 +1,7 @@
-// From the documents that describe destinations to definitions: what is wrong or not supported yet is
-// refused, with the field and what to write instead.
-// Threads: pure functions. Owns: nothing.
-// Errors: INVALID_ARGUMENT, or UNIMPLEMENTED for what a later version may do; the message begins with
-// the field's path.
+// From the documents that describe destinations to definitions: what is wrong or not supported yet
+// is refused, with the field and what to write instead. Threads: pure functions. Owns: nothing.
+// Errors: INVALID_ARGUMENT, or UNIMPLEMENTED for what a later version may do; the message begins
+// with the field's path.
 #pragma once
 
 #include <string>

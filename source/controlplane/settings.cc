@@ -1,0 +1,105 @@
+#include "source/controlplane/settings.h"
+
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "source/base/spiffe_id.h"
+#include "source/base/status.h"
+#include "source/config/document.h"
+
+namespace kith::controlplane {
+namespace {
+
+absl::Status Invalid(absl::string_view field, absl::string_view problem) {
+  return absl::InvalidArgumentError(absl::StrCat(field, ": ", problem));
+}
+
+absl::StatusOr<base::SocketAddress> IpAddress(absl::string_view field, const std::string& text) {
+  auto address = base::SocketAddress::Parse(text);
+  if (!address.ok() || !address->UnixPath().empty()) {
+    return Invalid(field, absl::StrCat("\"", text, "\" is not \"ip:port\""));
+  }
+  return address;
+}
+
+void SetDefault(std::string* field, absl::string_view value) {
+  if (field->empty()) *field = std::string(value);
+}
+
+absl::Status FillIn(kith::config::v1::ControlPlaneConfig& config) {
+  if (config.state_directory().empty()) {
+    return Invalid("stateDirectory", "is required: where keys and the audit log are kept");
+  }
+  if (config.registry().directory().empty()) {
+    return Invalid("registry.directory", "is required: where the mesh's YAML files are");
+  }
+  SetDefault(config.mutable_trust_domain(), "cluster.local");
+  SetDefault(config.mutable_root_namespace(), "istio-system");
+  SetDefault(config.mutable_address(), "0.0.0.0:15012");
+  SetDefault(config.mutable_monitoring_address(), "127.0.0.1:15014");
+  SetDefault(config.mutable_admin_socket(), absl::StrCat(config.state_directory(), "/admin.sock"));
+  SetDefault(config.mutable_log_level(), "info");
+  if (config.server_names().empty()) {
+    config.add_server_names("kith-controlplane");
+    config.add_server_names("localhost");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Settings> Check(kith::config::v1::ControlPlaneConfig config) {
+  KITH_RETURN_IF_ERROR(FillIn(config));
+  Settings settings;
+  if (!base::IsTrustDomain(config.trust_domain())) {
+    return Invalid("trustDomain",
+                   absl::StrCat("\"", config.trust_domain(),
+                                "\" is not lower-case letters, digits, '.', - and _"));
+  }
+  for (const std::string& alias : config.trust_domain_aliases()) {
+    if (!base::IsTrustDomain(alias)) {
+      return Invalid("trustDomainAliases", absl::StrCat("\"", alias, "\" is no trust domain"));
+    }
+    settings.mesh.trust_domain_aliases.push_back(alias);
+  }
+  if (!base::IsSpiffeSegment(config.root_namespace())) {
+    return Invalid("rootNamespace",
+                   absl::StrCat("\"", config.root_namespace(), "\" is no namespace's name"));
+  }
+  settings.mesh.trust_domain = config.trust_domain();
+  settings.mesh.root_namespace = config.root_namespace();
+  settings.mesh.path_normalization = config.path_normalization();
+  settings.policy.trust_domain = config.trust_domain();
+  settings.policy.trust_domain_aliases = settings.mesh.trust_domain_aliases;
+  settings.policy.root_namespace = config.root_namespace();
+
+  KITH_ASSIGN_OR_RETURN(settings.address, IpAddress("address", config.address()));
+  KITH_ASSIGN_OR_RETURN(settings.monitoring_address,
+                        IpAddress("monitoringAddress", config.monitoring_address()));
+  auto socket = base::SocketAddress::Parse(absl::StrCat("unix:", config.admin_socket()));
+  if (!socket.ok()) return Invalid("adminSocket", socket.status().message());
+  settings.admin_socket = *std::move(socket);
+  for (const std::string& name : config.server_names()) {
+    if (name.empty() || name.size() > 253)
+      return Invalid("serverNames", "a name is empty or too long");
+    settings.server_names.push_back(name);
+  }
+  if (!base::ParseLogLevel(config.log_level(), settings.log_level)) {
+    return Invalid("logLevel", absl::StrCat("\"", config.log_level(),
+                                            "\" is not debug, info, warning or error"));
+  }
+  settings.config = std::move(config);
+  return settings;
+}
+
+}  // namespace
+
+absl::StatusOr<Settings> Settings::Load(const std::string& file) {
+  KITH_ASSIGN_OR_RETURN(const std::string text, config::ReadFile(file));
+  KITH_ASSIGN_OR_RETURN(auto config,
+                        config::ParseSingle<kith::config::v1::ControlPlaneConfig>(text, file));
+  auto settings = Check(std::move(config));
+  if (!settings.ok()) return base::Annotate(settings.status(), file);
+  return settings;
+}
+
+}  // namespace kith::controlplane

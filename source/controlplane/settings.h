@@ -1,0 +1,32 @@
+// The control plane's bootstrap file, checked and with its defaults.
+// Threads: plain values. Owns: itself.
+// Errors: INVALID_ARGUMENT or the reading's own: one line that names the file, the field and what
+// to write.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "kith/config/v1/controlplane.pb.h"
+#include "source/base/log.h"
+#include "source/base/socket_address.h"
+#include "source/controlplane/distribution/mesh_builder.h"
+#include "source/policy/policy_set.h"
+
+namespace kith::controlplane {
+
+struct Settings {
+  kith::config::v1::ControlPlaneConfig config;  // With the defaults filled in.
+  MeshOptions mesh;
+  policy::PolicySet::Options policy;
+  base::SocketAddress address;
+  base::SocketAddress monitoring_address;
+  base::SocketAddress admin_socket;
+  std::vector<std::string> server_names;
+  base::LogLevel log_level = base::LogLevel::kInfo;
+
+  static absl::StatusOr<Settings> Load(const std::string& file);
+};
+
+}  // namespace kith::controlplane

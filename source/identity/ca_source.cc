@@ -1,0 +1,131 @@
+#include "source/identity/ca_source.h"
+
+#include <utility>
+
+#include "absl/random/random.h"
+#include "absl/strings/str_cat.h"
+#include "source/base/check.h"
+#include "source/base/status.h"
+
+namespace kith::identity {
+namespace {
+
+Renewal::Random OrMachineRandom(Renewal::Random random) {
+  if (random) return random;
+  return [] { return absl::Uniform(absl::BitGen(), 0.0, 1.0); };
+}
+
+std::string Text(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
+}
+
+Failure FailureOf(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kFailedPrecondition:
+      return Failure::kToken;
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kResourceExhausted:
+      return Failure::kRefused;
+    case absl::StatusCode::kDataLoss:
+      return Failure::kBadReply;
+    default:
+      return Failure::kUnavailable;
+  }
+}
+
+absl::Status CheckValidity(const tls::Identity& identity, absl::Time now) {
+  for (const tls::CertificateInfo& certificate : identity.chain_info()) {
+    if (now >= certificate.not_before && now < certificate.not_after) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the new certificate ", certificate.serial, " is valid from ", Text(certificate.not_before),
+        " to ", Text(certificate.not_after), ", and this machine's clock says ", Text(now),
+        "; compare the clocks of this machine and of the control plane's"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+struct CaSource::Attempt {};
+
+CaSource::CaSource(event::Loop& loop, SigningClient& client, Options options)
+    : loop_(loop),
+      client_(client),
+      options_(std::move(options)),
+      renewal_(OrMachineRandom(options_.random)),
+      timer_(loop_, [this] { Check(); }) {}
+
+CaSource::~CaSource() = default;
+
+void CaSource::Start(Observer& observer) {
+  KITH_CHECK(observer_ == nullptr, "a source is started once");
+  observer_ = &observer;
+  Check();
+}
+
+void CaSource::RotateNow() {
+  renewal_.DueNow(options_.clock->Now());
+  Check();
+}
+
+void CaSource::TryOverdue() {
+  if (renewal_.IsOverdue(options_.clock->Now())) RotateNow();
+}
+
+void CaSource::Check() {
+  if (observer_ == nullptr) return;
+  if (attempt_ == nullptr && renewal_.IsDue(options_.clock->Now())) Begin();
+  timer_.Start(renewal_.CheckInterval());
+}
+
+void CaSource::Begin() {
+  auto key = tls::PrivateKey::GenerateP256();
+  if (!key.ok()) return Fail(Failure::kBadReply, base::Annotate(key.status(), "make a key"));
+  auto request = (*key)->CertificateRequest(options_.id);
+  if (!request.ok()) {
+    return Fail(Failure::kBadReply, base::Annotate(request.status(), "make a signing request"));
+  }
+  attempt_ = std::make_shared<Attempt>();
+  client_.Sign({*std::move(request), options_.lifetime},
+               [this, key = *std::move(key), attempt = std::weak_ptr<Attempt>(attempt_)](
+                   absl::StatusOr<SigningReply> reply) {
+                 if (!attempt.expired()) Finish(key, reply);
+               });
+}
+
+void CaSource::Finish(const std::shared_ptr<const tls::PrivateKey>& key,
+                      const absl::StatusOr<SigningReply>& reply) {
+  attempt_.reset();
+  if (!reply.ok()) return Fail(FailureOf(reply.status()), reply.status());
+  auto identity = tls::Identity::Create(reply->chain_pem, key);
+  if (!identity.ok()) {
+    return Fail(Failure::kBadReply, base::Annotate(identity.status(), "read the new certificate"));
+  }
+  if (!((*identity)->id() == options_.id)) {
+    return Fail(Failure::kWrongIdentity,
+                absl::FailedPreconditionError(absl::StrCat(
+                    "the new certificate is for ", (*identity)->id().text(), ", not for ",
+                    options_.id.text(),
+                    "; do namespace, serviceAccount and trustDomain of the configuration agree "
+                    "with the token?")));
+  }
+  const absl::Time now = options_.clock->Now();
+  if (absl::Status valid = CheckValidity(**identity, now); !valid.ok()) {
+    return Fail(Failure::kNotValidNow, valid);
+  }
+  if (absl::Status used = observer_->OnIdentity(*identity); !used.ok()) {
+    return Fail(Failure::kUntrusted, used);
+  }
+  renewal_.Succeeded(now, (*identity)->leaf().not_before, (*identity)->not_after());
+  timer_.Start(renewal_.CheckInterval());
+}
+
+void CaSource::Fail(Failure failure, const absl::Status& status) {
+  renewal_.Failed(options_.clock->Now());
+  observer_->OnFailure(failure, status);
+  timer_.Start(renewal_.CheckInterval());
+}
+
+}  // namespace kith::identity

@@ -1,0 +1,173 @@
+#include "source/identity/manager.h"
+
+#include "absl/strings/str_cat.h"
+#include "source/base/log.h"
+#include "source/base/status.h"
+#include "source/telemetry/families.h"
+
+namespace kith::identity {
+namespace {
+
+std::string Text(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
+}
+
+bool IsValidAt(const tls::Identity& identity, absl::Time now) {
+  return now >= identity.leaf().not_before && now < identity.not_after();
+}
+
+}  // namespace
+
+Manager::Manager(Options options, std::shared_ptr<const tls::TrustBundle> bundle)
+    : options_(std::move(options)), bundle_(std::move(bundle)) {
+  ShowCertificates();
+}
+
+absl::StatusOr<std::unique_ptr<Manager>> Manager::Create(Options options) {
+  KITH_ASSIGN_OR_RETURN(auto bundle,
+                        tls::TrustBundle::Create({{options.trust_domain, options.roots_pem}}));
+  return std::unique_ptr<Manager>(new Manager(std::move(options), std::move(bundle)));
+}
+
+void Manager::Subscribe(Subscriber subscriber) {
+  if (context_ != nullptr) subscriber(context_);
+  subscribers_.push_back(std::move(subscriber));
+}
+
+absl::StatusOr<std::shared_ptr<const tls::Context>> Manager::MakeContext(
+    std::shared_ptr<const tls::Identity> identity, std::shared_ptr<const tls::TrustBundle> bundle,
+    uint64_t generation) const {
+  tls::Context::Options options;
+  options.identity = std::move(identity);
+  options.bundle = std::move(bundle);
+  options.min_version = options_.min_version;
+  options.clock = options_.clock;
+  options.generation = generation;
+  return tls::Context::Create(std::move(options));
+}
+
+absl::Status Manager::OnIdentity(std::shared_ptr<const tls::Identity> identity) {
+  const absl::string_view attempted = "try the new certificate with the present trust bundle";
+  auto context = MakeContext(identity, bundle_, report_.generation + 1);
+  if (!context.ok()) return base::Annotate(context.status(), attempted);
+  KITH_RETURN_IF_ERROR(base::Annotate(tls::SelfHandshake(**context), attempted));
+
+  const std::string old_serial = context_ == nullptr ? "" : context_->identity().leaf().serial;
+  context_ = *std::move(context);
+  const absl::Time now = options_.clock->Now();
+  if (report_.generation > 0) ++report_.rotations;
+  ++report_.generation;
+  report_.activated_at = report_.last_attempt_at = now;
+  report_.last_failure = Failure::kNone;
+  report_.last_error.clear();
+  CountRotation("ok", Failure::kNone);
+  ShowCertificates();
+  base::Log(base::LogLevel::kInfo, "identity", "certificate in use",
+            {{"spiffeId", identity->id().text()},
+             {"generation", absl::StrCat(report_.generation)},
+             {"oldSerial", old_serial},
+             {"serial", identity->leaf().serial},
+             {"notAfter", Text(identity->not_after())}});
+  Publish();
+  return absl::OkStatus();
+}
+
+void Manager::OnFailure(Failure failure, const absl::Status& status) {
+  const std::string error(status.message());
+  const bool repeated = report_.last_failure == failure && report_.last_error == error;
+  report_.last_attempt_at = options_.clock->Now();
+  report_.last_failure = failure;
+  report_.last_error = error;
+  CountRotation("failed", failure);
+  // A long outage is one warning, not one a second.
+  base::Log(repeated ? base::LogLevel::kDebug : base::LogLevel::kWarning, "identity",
+            "no new certificate",
+            {{"reason", std::string(Name(failure))},
+             {"error", error},
+             {"present", context_ == nullptr
+                             ? "none"
+                             : absl::StrCat("kept, ends ", Text(context_->identity().not_after()))}});
+}
+
+absl::Status Manager::SetBundle(std::vector<tls::TrustBundle::Domain> domains) {
+  KITH_ASSIGN_OR_RETURN(auto bundle, tls::TrustBundle::Create(std::move(domains)));
+  if (bundle->RootsOf(options_.trust_domain).empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the trust bundle has no root of this workload's trust domain ",
+                     options_.trust_domain));
+  }
+  if (context_ != nullptr) {
+    KITH_ASSIGN_OR_RETURN(auto context, MakeContext(context_->options().identity, bundle,
+                                                    context_->generation()));
+    // A certificate that has ended fails under any bundle: then the bundle is not to blame.
+    if (IsValidAt(context->identity(), options_.clock->Now())) {
+      KITH_RETURN_IF_ERROR(base::Annotate(tls::SelfHandshake(*context),
+                                          "try the new trust bundle with the present certificate"));
+    }
+    context_ = std::move(context);
+  }
+  bundle_ = std::move(bundle);
+  ShowCertificates();
+  base::Log(base::LogLevel::kInfo, "identity", "trust bundle in use",
+            {{"trustDomains", absl::StrCat(bundle_->domains().size())},
+             {"ownRoots", absl::StrCat(bundle_->RootsOf(options_.trust_domain).size())}});
+  if (context_ != nullptr) Publish();
+  return absl::OkStatus();
+}
+
+const std::string& Manager::roots_pem() const {
+  for (const tls::TrustBundle::Domain& domain : bundle_->domains()) {
+    if (domain.trust_domain == options_.trust_domain) return domain.roots_pem;
+  }
+  return options_.roots_pem;
+}
+
+void Manager::Publish() {
+  for (Subscriber& subscriber : subscribers_) subscriber(context_);
+}
+
+void Manager::CountRotation(absl::string_view result, Failure failure) {
+  if (options_.metrics == nullptr) return;
+  options_.metrics->GetCounter(telemetry::kIdentityRotations, {result, Name(failure)}).Add();
+}
+
+void Manager::ShowCertificates() {
+  if (options_.metrics == nullptr) return;
+  telemetry::Shard& shard = *options_.metrics;
+  const std::string principal =
+      context_ == nullptr ? "" : std::string(context_->identity().id().principal());
+  struct Shown {
+    absl::string_view kind;
+    tls::CertificateInfo certificate;
+    std::string principal;
+  };
+  std::vector<Shown> present;
+  if (context_ != nullptr) {
+    absl::string_view kind = "leaf";
+    for (const tls::CertificateInfo& certificate : context_->identity().chain_info()) {
+      present.push_back({kind, certificate, kind == "leaf" ? principal : certificate.subject});
+      kind = "issuer";
+    }
+    shard.GetGauge(telemetry::kIdentityGeneration, {})
+        .Set(static_cast<double>(report_.generation));
+  }
+  for (const tls::CertificateInfo& root : bundle_->RootInfo(options_.trust_domain)) {
+    present.push_back({"root", root, options_.trust_domain});
+  }
+  for (const ShownLabels& old : shown_) {
+    const absl::string_view labels[] = {old[0], old[1], old[2]};
+    shard.Remove(telemetry::kCertificateNotAfter, labels);
+    shard.Remove(telemetry::kCertificateNotBefore, labels);
+  }
+  shown_.clear();
+  for (const Shown& each : present) {
+    const absl::string_view labels[] = {each.kind, each.certificate.serial, each.principal};
+    shard.GetGauge(telemetry::kCertificateNotAfter, labels)
+        .Set(absl::ToDoubleSeconds(each.certificate.not_after - absl::UnixEpoch()));
+    shard.GetGauge(telemetry::kCertificateNotBefore, labels)
+        .Set(absl::ToDoubleSeconds(each.certificate.not_before - absl::UnixEpoch()));
+    shown_.push_back({std::string(each.kind), each.certificate.serial, each.principal});
+  }
+}
+
+}  // namespace kith::identity

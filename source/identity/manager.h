@@ -1,0 +1,84 @@
+// Holds what the workload proves and whom it trusts, and makes a TLS context of both: for each new
+// identity and each new bundle, tried in a handshake with itself before anybody sees it.
+// Threads: the loop's; contexts go to workers by message.
+// Owns: the identity and bundle in use. The metrics shard is borrowed.
+// Errors: what is refused says why, and what was in use stays in use, also past its end.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "source/base/clock.h"
+#include "source/identity/source.h"
+#include "source/telemetry/metrics.h"
+#include "source/tls/context.h"
+
+namespace kith::identity {
+
+class Manager : public Source::Observer {
+ public:
+  struct Options {
+    std::string trust_domain;  // The workload's own: it always has roots.
+    std::string roots_pem;     // Of that trust domain, until the control plane has spoken.
+    tls::MinVersion min_version = tls::MinVersion::kTls13;
+    const base::Clock* clock = &base::Clock::System();
+    telemetry::Shard* metrics = nullptr;  // None counts nothing.
+  };
+  using Subscriber = absl::AnyInvocable<void(const std::shared_ptr<const tls::Context>&)>;
+
+  // What status pages show beside the identity itself.
+  struct Report {
+    uint64_t generation = 0;  // Counts identities put to use.
+    uint64_t rotations = 0;   // Those after the first.
+    absl::Time activated_at = absl::InfinitePast();
+    absl::Time last_attempt_at = absl::InfinitePast();  // Infinite: none yet.
+    Failure last_failure = Failure::kNone;
+    std::string last_error;
+  };
+
+  static absl::StatusOr<std::unique_ptr<Manager>> Create(Options options);
+
+  // Called with every new context, and at once if there is one.
+  void Subscribe(Subscriber subscriber);
+
+  absl::Status OnIdentity(std::shared_ptr<const tls::Identity> identity) override;
+  void OnFailure(Failure failure, const absl::Status& status) override;
+
+  // Replaces every trust domain's roots. Refused when the own trust domain has none, or when the
+  // present, still valid identity would not pass under them.
+  absl::Status SetBundle(std::vector<tls::TrustBundle::Domain> domains);
+
+  // Null until the first identity.
+  const std::shared_ptr<const tls::Context>& context() const { return context_; }
+  const tls::TrustBundle& bundle() const { return *bundle_; }
+  // Of the own trust domain.
+  const std::string& roots_pem() const;
+  const Report& report() const { return report_; }
+
+ private:
+  using ShownLabels = std::array<std::string, 3>;
+
+  Manager(Options options, std::shared_ptr<const tls::TrustBundle> bundle);
+
+  absl::StatusOr<std::shared_ptr<const tls::Context>> MakeContext(
+      std::shared_ptr<const tls::Identity> identity,
+      std::shared_ptr<const tls::TrustBundle> bundle, uint64_t generation) const;
+  void Publish();
+  void CountRotation(absl::string_view result, Failure failure);
+  void ShowCertificates();
+
+  const Options options_;
+  std::shared_ptr<const tls::TrustBundle> bundle_;
+  std::shared_ptr<const tls::Context> context_;
+  std::vector<Subscriber> subscribers_;
+  Report report_;
+  std::vector<ShownLabels> shown_;  // Certificates that are in the metrics now.
+};
+
+}  // namespace kith::identity

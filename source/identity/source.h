@@ -1,0 +1,57 @@
+// Where this workload's identity comes from: a certificate authority (ca_source.h). It obtains
+// identities and renews them in time for as long as it lives.
+// Threads: the loop's. Owns: see the implementations.
+// Errors: each failed attempt reaches the observer with a cause of a closed list; a source never
+// gives up.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "source/tls/credentials.h"
+
+namespace kith::identity {
+
+// Why a rotation did not happen: the reason label of kith_identity_rotations_total.
+enum class Failure : uint8_t {
+  kNone,
+  kUnavailable,    // The source was not reached.
+  kToken,          // There is no token to send, or it was refused.
+  kRefused,        // The source refused the request.
+  kBadReply,       // What it sent is no certificate for the key that was made.
+  kWrongIdentity,  // A certificate of somebody else.
+  kNotValidNow,    // Its validity does not hold the present time.
+  kUntrusted,      // It does not pass a handshake with itself under the present bundle.
+};
+// "unavailable", "wrong_identity", …; "-" for kNone.
+absl::string_view Name(Failure failure);
+
+class Source {
+ public:
+  class Observer {
+   public:
+    virtual ~Observer() = default;
+    // A new identity. OK once it is in use; otherwise it is dropped, the source reports the failure
+    // and tries again.
+    virtual absl::Status OnIdentity(std::shared_ptr<const tls::Identity> identity) = 0;
+    virtual void OnFailure(Failure failure, const absl::Status& status) = 0;
+  };
+
+  virtual ~Source() = default;
+
+  // Once. The observer outlives the source.
+  virtual void Start(Observer& observer) = 0;
+  // Obtains a new identity at once, however young the present one is.
+  virtual void RotateNow() = 0;
+  // The way to the source may be open again: what is overdue is tried at once.
+  virtual void TryOverdue() = 0;
+  // For people: "kith-ca".
+  virtual absl::string_view name() const = 0;
+  // When the next attempt is due; in the past while one is on its way.
+  virtual absl::Time next_attempt() const = 0;
+};
+
+}  // namespace kith::identity

@@ -1,0 +1,346 @@
+#include "source/proxy/observer.h"
+
+#include <array>
+#include <deque>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "source/proxy/http_connection.h"
+#include "source/telemetry/access_log.h"
+#include "source/telemetry/families.h"
+
+namespace kith::proxy {
+
+namespace {
+
+using absl::string_view;
+
+// Leaves whose handshakes stay told apart by serial; older ones are dropped from the metrics.
+constexpr size_t kSerialsKept = 8;
+
+string_view NameOf(Observer::Direction direction) {
+  return direction == Observer::Direction::kInbound ? "inbound" : "outbound";
+}
+
+string_view OrUnknown(string_view text) { return text.empty() ? "unknown" : text; }
+
+// Istio's short words for what went wrong; "-" for nothing.
+string_view ResponseFlags(telemetry::Reason reason) {
+  using telemetry::Reason;
+  switch (reason) {
+    case Reason::kNone:
+    case Reason::kPolicyDenied:
+    case Reason::kBadRequest: return "-";
+    case Reason::kNoEndpoint: return "UH";
+    case Reason::kUnknownService: return "NC";
+    case Reason::kUpstreamTimeout: return "UT";
+    case Reason::kUpstreamReset: return "UC";
+    case Reason::kUpstreamProtocolError: return "UPE";
+    case Reason::kConnectionReset: return "DC";
+    case Reason::kOverload: return "UO";
+    default: return "UF";
+  }
+}
+
+// "backend" of "backend.demo.svc.cluster.local".
+string_view FirstLabel(string_view host) { return host.substr(0, host.find('.')); }
+
+// What both request and TCP metrics carry, in the order of their labels.
+struct Parties {
+  Parties(const Worker::Options& options, const ConnectionRecord& record,
+          const ConnectionFacts* upstream, string_view destination_workload) {
+    if (record.direction == Observer::Direction::kInbound) {
+      destination = {options.workload, options.name_space};
+      if (record.downstream != nullptr) {
+        source_principal = record.downstream->peer_principal();
+        destination_principal = record.downstream->own_principal();
+      }
+      mutual = !source_principal.empty();
+    } else {
+      source = {options.workload, options.name_space};
+      if (upstream != nullptr) {
+        source_principal = upstream->own_principal();
+        destination_principal = upstream->peer_principal();
+      }
+      const size_t slash = destination_workload.find('/');
+      if (slash != string_view::npos) {
+        destination = {destination_workload.substr(slash + 1),
+                       destination_workload.substr(0, slash)};
+      }
+    }
+  }
+
+  struct Workload {
+    string_view name;
+    string_view name_space;
+  };
+  Workload source;
+  Workload destination;
+  string_view source_principal;
+  string_view destination_principal;
+  bool mutual = false;
+};
+
+// As Istio has it: the source cannot vouch for what the destination sees.
+string_view SecurityPolicy(const ConnectionRecord& record, const Parties& parties) {
+  if (record.direction == Observer::Direction::kOutbound) return "unknown";
+  return parties.mutual ? "mutual_tls" : "none";
+}
+
+telemetry::AccessEntry EntryOf(const ConnectionRecord& record) {
+  telemetry::AccessEntry entry;
+  entry.time = record.started;
+  entry.direction = NameOf(record.direction);
+  entry.service = record.service;
+  entry.reason = record.reason;
+  entry.detail = record.detail;
+  if (record.decided) entry.decision = record.allowed ? "allowed" : "denied";
+  entry.policy = record.policy;
+  entry.rule = record.rule;
+  return entry;
+}
+
+// The mutual TLS of a connection, seen from who opened it to who answers.
+void FillParties(const ConnectionFacts* facts, Observer::Direction direction,
+                 telemetry::AccessEntry& entry) {
+  if (facts == nullptr) return;
+  telemetry::AccessParty& peer =
+      direction == Observer::Direction::kInbound ? entry.source : entry.destination;
+  telemetry::AccessParty& own =
+      direction == Observer::Direction::kInbound ? entry.destination : entry.source;
+  peer.principal = facts->peer_principal();
+  peer.serial = facts->peer_serial();
+  own.principal = facts->own_principal();
+  own.serial = facts->own_serial();
+  entry.tls_version = facts->tls_version;
+  entry.alpn = facts->alpn;
+  entry.sni = facts->sni;
+}
+
+}  // namespace
+
+struct Observer::Series {
+  explicit Series(telemetry::Shard& shard_in) : shard(shard_in) {}
+  telemetry::Shard& shard;
+  std::deque<std::string> serials;  // Those that have series, oldest first.
+  // Of the last request: the next is most often alike.
+  std::string last_key;
+  telemetry::Counter* last_requests = nullptr;
+  telemetry::Histogram* last_duration = nullptr;
+  telemetry::Histogram* last_request_bytes = nullptr;
+  telemetry::Histogram* last_response_bytes = nullptr;
+  std::string key;
+};
+
+Observer::Observer(const Worker::Options& options)
+    : options_(options), series_(std::make_unique<Series>(*options.metrics)) {}
+Observer::~Observer() = default;
+
+void Observer::AddConnections(Direction direction, int64_t change) {
+  series_->shard.GetGauge(telemetry::kConnectionsActive, {NameOf(direction)})
+      .Add(static_cast<double>(change));
+}
+
+void Observer::AddUpstreams(int64_t change) {
+  upstreams_ = static_cast<uint64_t>(static_cast<int64_t>(upstreams_) + change);
+  series_->shard.GetGauge(telemetry::kUpstreamConnectionsActive, {})
+      .Set(static_cast<double>(upstreams_));
+}
+
+void Observer::CountRefused(Direction direction, telemetry::Reason reason) {
+  series_->shard
+      .GetCounter(telemetry::kConnectionsRefused, {NameOf(direction), telemetry::Name(reason)})
+      .Add();
+}
+
+void Observer::CountUpstreamConnect(bool connected) {
+  series_->shard.GetCounter(telemetry::kUpstreamConnects, {connected ? "ok" : "failed"}).Add();
+}
+
+void Observer::CountRetry(telemetry::Reason reason) {
+  series_->shard.GetCounter(telemetry::kHttpRetries, {telemetry::Name(reason)}).Add();
+}
+
+void Observer::CountBadRequest(string_view reason) {
+  series_->shard.GetCounter(telemetry::kHttpBadRequests, {reason}).Add();
+}
+
+void Observer::CountDecision(policy::Request::Kind kind, const policy::Decision& decision) {
+  const string_view policy = decision.policy.empty() ? "none" : decision.policy;
+  series_->shard
+      .GetCounter(telemetry::kPolicyDecisions,
+                  {decision.allowed ? "allow" : "deny", policy,
+                   kind == policy::Request::Kind::kHttp ? "http" : "tcp"})
+      .Add();
+}
+
+void Observer::CountHandshake(Side side, const tls::HandshakeResult& result,
+                              const tls::Context* context) {
+  const string_view own =
+      context != nullptr ? string_view(context->identity().id().text()) : string_view();
+  const string_view peer = result.peer ? string_view(result.peer->id.text()) : string_view();
+  const bool client = side == Side::kClient;
+  const string_view side_name = client ? "client" : "server";
+  telemetry::Shard& shard = series_->shard;
+  shard
+      .GetCounter(telemetry::kTlsHandshakes,
+                  {side_name, result.status.ok() ? "ok" : "failed", telemetry::Name(result.reason),
+                   OrUnknown(client ? own : peer), OrUnknown(client ? peer : own)})
+      .Add();
+  if (!result.status.ok() || context == nullptr) return;
+  shard.GetHistogram(telemetry::kTlsHandshakeDuration, {side_name})
+      .Observe(absl::ToDoubleSeconds(result.duration));
+
+  const std::string& serial = context->identity().leaf().serial;
+  std::deque<std::string>& serials = series_->serials;
+  if (serials.empty() || serials.back() != serial) {
+    serials.push_back(serial);
+    if (serials.size() > kSerialsKept) {
+      for (string_view each : {"client", "server"}) {
+        shard.Remove(telemetry::kTlsHandshakesByCertificate, {each, serials.front()});
+      }
+      serials.pop_front();
+    }
+  }
+  shard.GetCounter(telemetry::kTlsHandshakesByCertificate, {side_name, serial}).Add();
+}
+
+void Observer::ConnectionRefused(const ConnectionRecord& record) {
+  CountRefused(record.direction, record.reason);
+  LogConnection(record, 0, 0);
+}
+
+void Observer::TunnelOpened(const ConnectionRecord& record) {
+  TcpCounter(telemetry::kTcpOpened, record).Add();
+}
+
+void Observer::TunnelClosed(const ConnectionRecord& record, uint64_t to_server,
+                            uint64_t to_client) {
+  TcpCounter(telemetry::kTcpClosed, record).Add();
+  TcpCounter(telemetry::kTcpReceivedBytes, record).Add(to_server);
+  TcpCounter(telemetry::kTcpSentBytes, record).Add(to_client);
+  LogConnection(record, to_server, to_client);
+}
+
+telemetry::Counter& Observer::TcpCounter(const telemetry::Family& family,
+                                         const ConnectionRecord& record) {
+  const Parties parties(options_, record, record.upstream, record.destination_workload);
+  return series_->shard.GetCounter(
+      family, {record.direction == Direction::kInbound ? "destination" : "source",
+               OrUnknown(parties.source.name), OrUnknown(parties.source.name_space),
+               OrUnknown(parties.source_principal), OrUnknown(parties.destination.name),
+               OrUnknown(parties.destination.name_space), OrUnknown(parties.destination_principal),
+               OrUnknown(record.service), OrUnknown(FirstLabel(record.service)),
+               OrUnknown(record.service_namespace), "tcp", "-", SecurityPolicy(record, parties)});
+}
+
+void Observer::LogConnection(const ConnectionRecord& record, uint64_t received, uint64_t sent) {
+  if (options_.access_log == nullptr) return;
+  telemetry::AccessEntry entry = EntryOf(record);
+  entry.kind = "tcp";
+  FillParties(record.direction == Direction::kInbound ? record.downstream : record.upstream,
+              record.direction, entry);
+  const std::string source = record.remote->ToString();
+  const std::string destination =
+      record.destination != nullptr ? record.destination->ToString() : std::string();
+  entry.source.address = source;
+  entry.destination.address = destination;
+  entry.bytes_received = received;
+  entry.bytes_sent = sent;
+  entry.duration = options_.clock->Now() - record.started;
+  std::string detail;
+  if (record.status != nullptr && !record.status->ok() && entry.detail.empty()) {
+    detail = std::string(record.status->message());
+    entry.detail = detail;
+    if (entry.reason == telemetry::Reason::kNone) {
+      entry.reason = absl::IsDeadlineExceeded(*record.status) ? telemetry::Reason::kIdleTimeout
+                                                              : telemetry::Reason::kConnectionReset;
+    }
+  }
+  options_.access_log->Write(entry);
+}
+
+void Observer::RecordRequest(const ConnectionRecord& connection, const RequestRecord& request) {
+  CountRequest(connection, request);
+  if (options_.access_log == nullptr) return;
+  telemetry::AccessEntry entry = EntryOf(connection);
+  entry.kind = "http";
+  entry.time = request.started;
+  FillParties(connection.direction == Direction::kInbound ? connection.downstream
+                                                          : request.upstream,
+              connection.direction, entry);
+  const std::string source = connection.remote->ToString();
+  entry.source.address = source;
+  if (request.endpoint != nullptr) entry.destination.address = request.endpoint->address_text();
+  entry.request_id = request.request_id;
+  entry.host = request.host;
+  entry.status = request.status;
+  entry.bytes_received = request.request_bytes;
+  entry.bytes_sent = request.response_bytes;
+  entry.duration = request.duration;
+  entry.decision = string_view();
+  if (request.decided) entry.decision = request.allowed ? "allowed" : "denied";
+  entry.policy = request.policy;
+  entry.rule = request.rule;
+  entry.reason = request.reason;
+  entry.detail = request.detail;
+  if (request.request != nullptr) {
+    entry.method = request.request->method();
+    const string_view path = request.request->path();
+    entry.path = path.substr(0, path.find('?'));
+  }
+  options_.access_log->Write(entry);
+}
+
+void Observer::CountRequest(const ConnectionRecord& connection, const RequestRecord& request) {
+  const Parties parties(
+      options_, connection, request.upstream,
+      request.endpoint != nullptr ? string_view(request.endpoint->config().workload)
+                                  : string_view());
+  const string_view flags = ResponseFlags(request.reason);
+  // Everything that tells one series from another on this worker.
+  Series& series = *series_;
+  series.key.clear();
+  absl::StrAppend(&series.key, NameOf(connection.direction), "\n", parties.source_principal, "\n",
+                  parties.destination_principal, "\n", parties.destination.name, "\n");
+  absl::StrAppend(&series.key, parties.destination.name_space, "\n", connection.service, "\n",
+                  request.status, flags);
+  if (series.key != series.last_key) {
+    const string_view reporter =
+        connection.direction == Direction::kInbound ? "destination" : "source";
+    const string_view source_principal = OrUnknown(parties.source_principal);
+    const string_view destination_principal = OrUnknown(parties.destination_principal);
+    const string_view service = OrUnknown(connection.service);
+    series.last_requests = &series.shard.GetCounter(
+        telemetry::kRequests,
+        {reporter, OrUnknown(parties.source.name), OrUnknown(parties.source.name_space),
+         source_principal, OrUnknown(parties.destination.name),
+         OrUnknown(parties.destination.name_space), destination_principal, service,
+         OrUnknown(FirstLabel(connection.service)), OrUnknown(connection.service_namespace), "http",
+         absl::StrCat(request.status), flags, SecurityPolicy(connection, parties)});
+    const std::initializer_list<string_view> few = {reporter, source_principal,
+                                                    destination_principal, service, "http"};
+    series.last_duration = &series.shard.GetHistogram(telemetry::kRequestDuration, few);
+    series.last_request_bytes = &series.shard.GetHistogram(telemetry::kRequestBytes, few);
+    series.last_response_bytes = &series.shard.GetHistogram(telemetry::kResponseBytes, few);
+    series.last_key = series.key;
+  }
+  series.last_requests->Add();
+  series.last_duration->Observe(absl::ToDoubleMilliseconds(request.duration));
+  series.last_request_bytes->Observe(static_cast<double>(request.request_bytes));
+  series.last_response_bytes->Observe(static_cast<double>(request.response_bytes));
+}
+
+std::string Observer::RequestId(const http::RequestHead& head, http::Header* added,
+                                size_t& added_count) {
+  // An id of the client's is kept if it is one: what is logged is bounded.
+  constexpr size_t kLongest = 128;
+  const http::Header* sent = head.Find("x-request-id");
+  if (sent != nullptr) return std::string(sent->value.substr(0, kLongest));
+  request_id_ = absl::StrCat(absl::Hex(absl::Uniform<uint64_t>(random_), absl::kZeroPad16),
+                             absl::Hex(absl::Uniform<uint64_t>(random_), absl::kZeroPad16));
+  added[added_count++] = {"x-request-id", request_id_};
+  return request_id_;
+}
+
+}  // namespace kith::proxy

@@ -1,0 +1,64 @@
+// Every metric of every program, in one list: docs/metrics.md is written from it. Names and labels
+// of istio_* are Istio's, so that its dashboards work.
+// Threads: constants. Owns: nothing. Errors: none.
+#pragma once
+
+#include "absl/types/span.h"
+#include "source/telemetry/metrics.h"
+
+namespace kith::telemetry {
+
+// All families, in the order of their declaration here.
+absl::Span<const Family* const> AllFamilies();
+
+// ---- Sidecar: traffic ----
+extern const Family kRequests;
+extern const Family kRequestDuration;
+extern const Family kRequestBytes;
+extern const Family kResponseBytes;
+extern const Family kTcpSentBytes;
+extern const Family kTcpReceivedBytes;
+extern const Family kTcpOpened;
+extern const Family kTcpClosed;
+extern const Family kConnectionsActive;
+extern const Family kConnectionsRefused;
+extern const Family kUpstreamConnectionsActive;
+extern const Family kUpstreamConnects;
+extern const Family kHttpBadRequests;
+extern const Family kHttpRetries;
+extern const Family kPolicyDecisions;
+extern const Family kAccessLogDropped;
+
+// ---- Sidecar: handshakes and identity ----
+extern const Family kTlsHandshakes;
+extern const Family kTlsHandshakesByCertificate;
+extern const Family kTlsHandshakeDuration;
+extern const Family kCertificateNotAfter;
+extern const Family kCertificateNotBefore;
+extern const Family kIdentityRotations;
+extern const Family kIdentityGeneration;
+
+// ---- Sidecar: configuration ----
+extern const Family kConfigUpdates;
+extern const Family kConfigLastSuccess;
+extern const Family kControlPlaneConnected;
+
+// ---- Control plane ----
+extern const Family kCaIssued;
+extern const Family kCaRejected;
+extern const Family kCaIssueDuration;
+extern const Family kCaNotAfter;
+extern const Family kTokenChecks;
+extern const Family kXdsConnections;
+extern const Family kXdsPushes;
+extern const Family kXdsAcks;
+extern const Family kXdsNacks;
+extern const Family kRegistryFiles;
+extern const Family kRegistryReloads;
+extern const Family kRegistryResources;
+
+// ---- Every program ----
+extern const Family kBuild;
+extern const Family kSeriesDropped;
+
+}  // namespace kith::telemetry

@@ -1,0 +1,71 @@
+#include "source/tls/certificate_info.h"
+
+#include <openssl/asn1.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/string_view.h"
+
+namespace kith::tls {
+namespace {
+
+constexpr size_t kMaxName = 256;
+// RFC 5280 §4.1.2.2 allows 20 bytes; what is longer is cut, so that no peer chooses the size of a
+// log line.
+constexpr size_t kMaxSerial = 32;
+
+std::string Hex(const ASN1_STRING* bytes) {
+  absl::string_view text(reinterpret_cast<const char*>(ASN1_STRING_get0_data(bytes)),
+                         static_cast<size_t>(ASN1_STRING_length(bytes)));
+  while (text.size() > 1 && text.front() == '\0') text.remove_prefix(1);
+  return text.empty() ? "00" : absl::BytesToHexString(text.substr(0, kMaxSerial));
+}
+
+}  // namespace
+
+absl::Time ToTime(const ASN1_TIME* time) {
+  bssl::UniquePtr<ASN1_TIME> epoch(ASN1_TIME_set(nullptr, 0));
+  int days = 0;
+  int seconds = 0;
+  if (time == nullptr || epoch == nullptr ||
+      ASN1_TIME_diff(&days, &seconds, epoch.get(), time) != 1) {
+    ERR_clear_error();
+    return absl::InfinitePast();
+  }
+  return absl::UnixEpoch() + days * absl::Hours(24) + absl::Seconds(seconds);
+}
+
+std::string NameText(const X509_NAME* name) {
+  bssl::UniquePtr<BIO> out(BIO_new(BIO_s_mem()));
+  const uint8_t* bytes = nullptr;
+  size_t size = 0;
+  if (out == nullptr || X509_NAME_print_ex(out.get(), name, 0, XN_FLAG_RFC2253) < 0 ||
+      BIO_mem_contents(out.get(), &bytes, &size) != 1) {
+    ERR_clear_error();
+    return "(unreadable)";
+  }
+  absl::string_view text(reinterpret_cast<const char*>(bytes), size);
+  if (text.size() <= kMaxName) return std::string(text);
+  return std::string(text.substr(0, kMaxName)) + "...";
+}
+
+std::string IssuerKeyId(const X509& certificate) {
+  // It fills a cache inside the certificate, under a lock.
+  const ASN1_OCTET_STRING* id = X509_get0_authority_key_id(const_cast<X509*>(&certificate));
+  return id == nullptr ? "" : Hex(id);
+}
+
+CertificateInfo Describe(const X509& certificate) {
+  CertificateInfo info;
+  info.serial = Hex(X509_get0_serialNumber(&certificate));
+  info.subject = NameText(X509_get_subject_name(&certificate));
+  info.issuer = NameText(X509_get_issuer_name(&certificate));
+  info.not_before = ToTime(X509_get0_notBefore(&certificate));
+  info.not_after = ToTime(X509_get0_notAfter(&certificate));
+  return info;
+}
+
+}  // namespace kith::tls

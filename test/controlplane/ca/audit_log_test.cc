@@ -1,0 +1,127 @@
+#include "source/controlplane/ca/audit_log.h"
+
+#include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "test/controlplane/ca/fixture.h"
+
+namespace kith::controlplane {
+namespace {
+
+using ::testing::HasSubstr;
+
+class AuditLogTest : public CaFixture {};
+
+TEST_F(AuditLogTest, WritesOneObjectALine) {
+  AuditEntry entry;
+  entry.spiffe_id = "spiffe://cluster.local/ns/a/sa/b";
+  entry.serial = "0a";
+  entry.not_before = clock_.Now();
+  entry.not_after = clock_.Now() + absl::Hours(1);
+  entry.key_type = "P-256";
+  entry.caller = "a/b";
+  entry.token_id = "t1";
+  entry.peer = "ipv4:10.0.0.1:1";
+  ASSERT_TRUE(audit_->Append(entry).ok());
+  entry = {};
+  entry.refusal = Refusal::kRequestKey;
+  entry.detail = "a \"bad\"\nkey";
+  ASSERT_TRUE(audit_->Append(entry).ok());
+
+  auto lines = AuditLines();
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0], (nlohmann::json{{"v", 1},
+                                      {"time", "2027-01-15T08:00:00.000000Z"},
+                                      {"event", "certificate"},
+                                      {"decision", "issued"},
+                                      {"reason", "-"},
+                                      {"spiffe_id", "spiffe://cluster.local/ns/a/sa/b"},
+                                      {"serial", "0a"},
+                                      {"not_before", "2027-01-15T08:00:00.000000Z"},
+                                      {"not_after", "2027-01-15T09:00:00.000000Z"},
+                                      {"key_type", "P-256"},
+                                      {"caller", "a/b"},
+                                      {"token_id", "t1"},
+                                      {"peer", "ipv4:10.0.0.1:1"}}));
+  EXPECT_EQ(lines[1]["decision"], "refused");
+  EXPECT_EQ(lines[1]["reason"], "request_key");
+  EXPECT_EQ(lines[1]["detail"], "a \"bad\"\nkey");
+  EXPECT_FALSE(lines[1].contains("serial"));
+}
+
+TEST_F(AuditLogTest, IsForItsOwnerOnlyAndGrowsAcrossRestarts) {
+  ASSERT_TRUE(audit_->Append({}).ok());
+  struct stat facts;
+  ASSERT_EQ(::stat(audit_->path().c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777, 0600u);
+  Close();
+  Open();
+  ASSERT_TRUE(audit_->Append({}).ok());
+  EXPECT_EQ(AuditLines().size(), 2u);
+}
+
+TEST_F(AuditLogTest, BeginsALineOfItsOwnAfterATornOne) {
+  Close();
+  directory_.Write("state/audit.jsonl", "{\"v\":1}\n{\"v\":1,\"tim");
+  Open();
+  ASSERT_TRUE(audit_->Append({}).ok());
+  std::string text = directory_.Read("state/audit.jsonl");
+  EXPECT_THAT(text, HasSubstr("\"tim\n{\"v\":1,\"time\""));
+}
+
+TEST_F(AuditLogTest, SaysSoWhenALineDoesNotFitAndLeavesNoHalf) {
+  ASSERT_TRUE(audit_->Append({}).ok());
+  size_t before = directory_.Read("state/audit.jsonl").size();
+  // A file that may not grow beyond a few bytes more stands for a full disk.
+  struct rlimit old_limit;
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old_limit), 0);
+  auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  struct rlimit limit = {before + 10, old_limit.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  absl::Status status = audit_->Append({});
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &old_limit), 0);
+  std::signal(SIGXFSZ, old_handler);
+  EXPECT_EQ(RefusalOf(status), Refusal::kAuditUnavailable);
+  EXPECT_THAT(status.message(), HasSubstr("audit.jsonl"));
+  EXPECT_EQ(directory_.Read("state/audit.jsonl").size(), before);
+  EXPECT_TRUE(audit_->Append({}).ok());
+  EXPECT_EQ(AuditLines().size(), 2u);
+}
+
+TEST_F(AuditLogTest, LimitsRefusalsButNeverIssuances) {
+  AuditEntry refused;
+  refused.refusal = Refusal::kUnauthenticated;
+  for (int i = 0; i < 1000; i++) ASSERT_TRUE(audit_->Append(refused).ok());
+  EXPECT_EQ(AuditLines().size(), 20u);
+  for (int i = 0; i < 100; i++) ASSERT_TRUE(audit_->Append({}).ok());
+  auto lines = AuditLines();
+  ASSERT_EQ(lines.size(), 120u);
+  EXPECT_EQ(lines[20]["suppressed"], 980);
+  EXPECT_FALSE(lines[21].contains("suppressed"));
+  clock_.Advance(absl::Seconds(1));
+  ASSERT_TRUE(audit_->Append(refused).ok());
+  EXPECT_EQ(AuditLines().size(), 121u);
+}
+
+TEST_F(AuditLogTest, KeepsLinesWholeUnderManyThreads) {
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; t++) {
+    threads.emplace_back([this, t] {
+      AuditEntry entry;
+      for (int i = 0; i < 200; i++) {
+        entry.serial = absl::StrCat(t, "-", i);
+        ASSERT_TRUE(audit_->Append(entry).ok());
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(AuditLines().size(), 1600u);
+}
+
+}  // namespace
+}  // namespace kith::controlplane

@@ -1,0 +1,67 @@
+// A state directory, an audit log and a clock for the tests of this folder.
+// Threads: one at a time. Owns: all of it. Errors: test failures.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "source/controlplane/ca/audit_log.h"
+#include "source/controlplane/ca/authority.h"
+#include "source/controlplane/ca/state_directory.h"
+#include "test/support/manual_clock.h"
+#include "test/support/temporary_directory.h"
+
+namespace kith::controlplane {
+
+class CaFixture : public ::testing::Test {
+ protected:
+  CaFixture() { Open(); }
+
+  // As a process that starts: the directory stays, everything else is new.
+  void Open() {
+    auto opened = StateDirectory::Open(directory_.path() + "/state");
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    state_ = *std::move(opened);
+    auto audit = AuditLog::Open({.state = state_.get(), .clock = &clock_});
+    ASSERT_TRUE(audit.ok()) << audit.status();
+    audit_ = *std::move(audit);
+  }
+  void Close() {
+    audit_.reset();
+    state_.reset();
+  }
+
+  AuthorityOptions Options() {
+    AuthorityOptions options;
+    options.state = state_.get();
+    options.audit = audit_.get();
+    options.clock = &clock_;
+    return options;
+  }
+
+  std::unique_ptr<CertificateAuthority> MakeAuthority(AuthorityOptions options) {
+    auto authority = CertificateAuthority::Create(std::move(options));
+    EXPECT_TRUE(authority.ok()) << authority.status();
+    return authority.ok() ? *std::move(authority) : nullptr;
+  }
+  std::unique_ptr<CertificateAuthority> MakeAuthority() { return MakeAuthority(Options()); }
+
+  std::vector<nlohmann::json> AuditLines() const {
+    std::vector<nlohmann::json> lines;
+    std::istringstream text(directory_.Read("state/audit.jsonl"));
+    for (std::string line; std::getline(text, line);) lines.push_back(nlohmann::json::parse(line));
+    return lines;
+  }
+
+  test::TemporaryDirectory directory_;
+  test::ManualClock clock_{absl::FromUnixSeconds(1'800'000'000)};
+  std::unique_ptr<StateDirectory> state_;
+  std::unique_ptr<AuditLog> audit_;
+};
+
+}  // namespace kith::controlplane
