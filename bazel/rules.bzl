@@ -10,6 +10,8 @@ _COPTS = [
     "-Wshadow",
     "-Wnon-virtual-dtor",
     "-Wvla",
+    # GCC 12 sees overlaps in std::string's own code that cannot be.
+    "-Wno-restrict",
 ]
 
 def kith_library(name, copts = [], visibility = None, **kwargs):

@@ -68,6 +68,16 @@ run_bazel_tests() {
   if [ "$status" -ne 0 ] && [ "${counts#* }" -eq 0 ]; then record 1 "bazel test (exit code $status)"; fi
 }
 
+run_integration_tests() {
+  local log counts
+  log=$(mktemp)
+  python3 test/integration/run.py | tee "$log"
+  counts=$(tail -n 1 "$log")
+  rm -f "$log"
+  passed=$((passed + ${counts% *}))
+  failed=$((failed + ${counts#* }))
+}
+
 if [ "$unit_only" = no ]; then
   run "formatting" test/check_format.sh
 fi
@@ -81,9 +91,8 @@ if [ "$unit_only" = no ]; then
     //source/controlplane:kith-controlplane //source/sidecar:kith-sidecar //source/ctl:kithctl
   run "static checks" test/check_tidy.sh
   run "hidden symbols of the TLS library" test/check_symbols.sh
-  for scenario in test/integration/*_test.sh; do
-    run "${scenario#test/}" "$scenario"
-  done
+  run_integration_tests
+  run "the quickstart's tour holds, and notices a broken promise" test/check_quickstart.sh
 fi
 
 echo "$passed passed, $failed failed"

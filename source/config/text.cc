@@ -51,6 +51,15 @@ absl::Status CheckText(absl::string_view text, absl::string_view file) {
   return absl::OkStatus();
 }
 
+bool IsValue(absl::string_view value) {
+  while (!value.empty()) {
+    const size_t length = value[0] == '\0' ? 0 : SequenceLength(value);
+    if (length == 0) return false;
+    value.remove_prefix(length);
+  }
+  return true;
+}
+
 std::string Quote(absl::string_view value) {
   constexpr size_t kShown = 64;
   size_t shown = std::min(value.size(), kShown);

@@ -11,6 +11,9 @@ namespace kith::config {
 
 absl::Status CheckText(absl::string_view text, absl::string_view file);
 
+// Whether it is UTF-8 without NUL: what a value may be once its escapes are read.
+bool IsValue(absl::string_view value);
+
 // The value in quotes, escaped to one line and cut.
 std::string Quote(absl::string_view value);
 // The same for a name, which needs no quotes while it consists of letters, digits and "_-./".

@@ -67,6 +67,8 @@ class Builder final : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     CheckTag(mark, tag);
+    // yaml-cpp writes some escapes, \_ and \N among them, as single bytes that are not UTF-8.
+    if (!IsValue(value)) throw Refused{LineOf(mark), "an escape that is not supported in a string"};
     if (AwaitsKey()) {
       SetKey(mark, value);
       return;

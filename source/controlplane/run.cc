@@ -1,5 +1,6 @@
 #include "source/controlplane/run.h"
 
+#include <algorithm>
 #include <csignal>
 #include <memory>
 #include <string>
@@ -68,7 +69,11 @@ absl::Status Run(const Settings& settings) {
   const LocalTokenVerifier verifier(
       {.key = token_key, .issuer = token_options.issuer, .audience = token_options.audience});
   CaMetrics ca_metrics(metrics);
-  ca_metrics.SetRootNotAfter(authority->issuer_not_after());
+  absl::Time roots_end = absl::InfinitePast();
+  for (const CertificateFacts& root : authority->roots()) {
+    roots_end = std::max(roots_end, root.not_after);
+  }
+  ca_metrics.SetNotAfter(roots_end, authority->issuer_not_after());
   const Authenticator authenticator(verifier, ca_metrics);
 
   // The mesh's documents, and what sidecars are told of them.

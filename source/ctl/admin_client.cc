@@ -22,7 +22,8 @@ absl::StatusOr<json> AdminClient::Post(absl::string_view path, const json& body)
 absl::StatusOr<json> AdminClient::Request(absl::string_view method, absl::string_view path,
                                           std::string body) const {
   http::BlockingRequestOptions options;
-  KITH_ASSIGN_OR_RETURN(options.address, base::SocketAddress::Parse(absl::StrCat("unix:", socket_)));
+  KITH_ASSIGN_OR_RETURN(options.address,
+                        base::SocketAddress::Parse(absl::StrCat("unix:", socket_)));
   options.method = std::string(method);
   options.path = std::string(path);
   options.body = std::move(body);

@@ -1,6 +1,7 @@
 #include "source/ctl/commands.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -98,9 +99,9 @@ absl::Status WritePrivately(const std::string& file, const std::string& text) {
     return absl::UnavailableError(absl::StrCat("write the token to ", file, ": ",
                                                std::strerror(errno), "; does its folder exist?"));
   }
-  const bool written = fchmod(descriptor, 0600) == 0 &&
-                       write(descriptor, text.data(), text.size()) ==
-                           static_cast<ssize_t>(text.size());
+  const bool written =
+      fchmod(descriptor, 0600) == 0 &&
+      write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size());
   const int error = errno;
   close(descriptor);
   if (written) return absl::OkStatus();
@@ -125,8 +126,8 @@ absl::Status ShowMesh(const AdminClient& control_plane, Output output) {
   }
   std::cout << "\n";
 
-  Table table({"NAMESPACE", "WORKLOAD", "IDENTITY", "SERIAL", "EXPIRES", "ROTATED", "CONNECTED",
-               "CONFIG"});
+  Table table(
+      {"NAMESPACE", "WORKLOAD", "IDENTITY", "SERIAL", "EXPIRES", "ROTATED", "CONNECTED", "CONFIG"});
   std::string why;
   for (const json& workload : List(status, "workloads")) {
     const json certificate = Object(workload, "certificate");

@@ -40,10 +40,10 @@ AdminClient ControlPlane(const Options& options) {
 AdminClient Sidecar(const Options& options) { return AdminClient(options.sidecar, "the sidecar"); }
 
 void AddSidecarOption(CLI::App& command, Options& options, bool required) {
-  CLI::Option* option = command.add_option("--sidecar", options.sidecar,
-                                           "Admin socket of the sidecar to ask")
-                            ->envname("KITH_SIDECAR")
-                            ->type_name("SOCKET");
+  CLI::Option* option =
+      command.add_option("--sidecar", options.sidecar, "Admin socket of the sidecar to ask")
+          ->envname("KITH_SIDECAR")
+          ->type_name("SOCKET");
   if (required) option->required();
 }
 
@@ -106,8 +106,8 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   rotate->callback([&] {
     run = [&](Output output) {
-      return kith::ctl::RotateCertificate(Sidecar(options),
-                                          absl::Seconds(options.timeout_seconds), output);
+      return kith::ctl::RotateCertificate(Sidecar(options), absl::Seconds(options.timeout_seconds),
+                                          output);
     };
   });
 

@@ -1,5 +1,8 @@
 #include "source/identity/manager.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "source/base/log.h"
 #include "source/base/status.h"
@@ -154,20 +157,22 @@ void Manager::ShowCertificates() {
   for (const tls::CertificateInfo& root : bundle_->RootInfo(options_.trust_domain)) {
     present.push_back({"root", root, options_.trust_domain});
   }
-  for (const ShownLabels& old : shown_) {
-    const absl::string_view labels[] = {old[0], old[1], old[2]};
-    shard.Remove(telemetry::kCertificateNotAfter, labels);
-    shard.Remove(telemetry::kCertificateNotBefore, labels);
-  }
-  shown_.clear();
+  std::vector<ShownLabels> shown;
   for (const Shown& each : present) {
     const absl::string_view labels[] = {each.kind, each.certificate.serial, each.principal};
     shard.GetGauge(telemetry::kCertificateNotAfter, labels)
         .Set(absl::ToDoubleSeconds(each.certificate.not_after - absl::UnixEpoch()));
     shard.GetGauge(telemetry::kCertificateNotBefore, labels)
         .Set(absl::ToDoubleSeconds(each.certificate.not_before - absl::UnixEpoch()));
-    shown_.push_back({std::string(each.kind), each.certificate.serial, each.principal});
+    shown.push_back({std::string(each.kind), each.certificate.serial, each.principal});
   }
+  for (const ShownLabels& old : shown_) {
+    if (std::find(shown.begin(), shown.end(), old) != shown.end()) continue;
+    const absl::string_view labels[] = {old[0], old[1], old[2]};
+    shard.Remove(telemetry::kCertificateNotAfter, labels);
+    shard.Remove(telemetry::kCertificateNotBefore, labels);
+  }
+  shown_ = std::move(shown);
 }
 
 }  // namespace kith::identity

@@ -18,7 +18,10 @@
 namespace kith::net {
 namespace {
 
+// As libuv sets them for connecting sockets: a peer that is gone is noticed after 70 s.
 constexpr int kKeepAliveSeconds = 60;
+constexpr int kProbeIntervalSeconds = 1;
+constexpr int kProbes = 10;
 
 class Descriptor {
  public:
@@ -49,6 +52,8 @@ void SetInheritedOptions(int descriptor) {
   SetOption(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
   SetOption(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
   SetOption(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, kKeepAliveSeconds);
+  SetOption(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, kProbeIntervalSeconds);
+  SetOption(descriptor, IPPROTO_TCP, TCP_KEEPCNT, kProbes);
 }
 
 absl::string_view TcpHint(int error) {

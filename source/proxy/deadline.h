@@ -1,6 +1,6 @@
-// One moment by which something must have happened, moved many times a second at no cost: setting it
-// stores a number, and the timer behind it wakes only when an earlier one has passed.
-// Threads: the loop's. Owns: its timer. Errors: none.
+// One moment by which something must have happened, moved many times a second at no cost: setting
+// it stores a number, and the timer behind it wakes only when an earlier one has passed. Threads:
+// the loop's. Owns: its timer. Errors: none.
 #pragma once
 
 #include <cstdint>

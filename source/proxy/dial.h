@@ -1,7 +1,6 @@
-// One attempt to reach an endpoint: connects and, where the endpoint is in the mesh, makes the mutual
-// handshake and checks the server's identity.
-// Threads: the worker's loop. Owns: the connection until it is handed over.
-// Errors: Result::status and one of the closed list of reasons.
+// One attempt to reach an endpoint: connects and, where the endpoint is in the mesh, makes the
+// mutual handshake and checks the server's identity. Threads: the worker's loop. Owns: the
+// connection until it is handed over. Errors: Result::status and one of the closed list of reasons.
 #pragma once
 
 #include <memory>
@@ -43,8 +42,8 @@ class Dial : public event::Deletable {
     ConnectionFacts facts;
   };
 
-  // Calls `done` once, never before the constructor returns. Destroying the dial abandons it; inside
-  // `done` it goes to Loop::DeleteLater() instead.
+  // Calls `done` once, never before the constructor returns. Destroying the dial abandons it;
+  // inside `done` it goes to Loop::DeleteLater() instead.
   Dial(WorkerState& worker, const mesh::Endpoint& endpoint, mesh::Protocol protocol,
        absl::string_view sni, absl::AnyInvocable<void(Result)> done);
 

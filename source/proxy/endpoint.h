@@ -1,7 +1,7 @@
-// One endpoint of a service as a worker uses it: its idle connections, and how busy it is. It lives on
-// through changes of configuration that keep it, and is retired by one that does not.
-// Threads: the worker's loop. Owns: its HTTP connections, idle or busy.
-// Errors: none; dial.h reports what goes wrong on the way.
+// One endpoint of a service as a worker uses it: its idle connections, and how busy it is. It lives
+// on through changes of configuration that keep it, and is retired by one that does not. Threads:
+// the worker's loop. Owns: its HTTP connections, idle or busy. Errors: none; dial.h reports what
+// goes wrong on the way.
 #pragma once
 
 #include <memory>
@@ -15,7 +15,7 @@
 
 namespace kith::proxy {
 
-class Endpoint final : private Http1Upstream::Owner {
+class Endpoint final : public Http1Upstream::Owner {
  public:
   struct Options {
     std::string sni;  // The service's host; empty for an application.

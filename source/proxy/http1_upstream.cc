@@ -13,8 +13,8 @@ using telemetry::Reason;
 
 namespace {
 
-// A connection takes no new exchange in the last fifth of its certificates' time, so that it is idle
-// and closed before the server side, which waits longer, ends it.
+// A connection takes no new exchange in the last fifth of its certificates' time, so that it is
+// idle and closed before the server side, which waits longer, ends it.
 constexpr double kFreshShare = 0.8;
 
 uint64_t StaleAt(const WorkerState& worker, const ConnectionFacts& facts) {

@@ -29,7 +29,8 @@ class Http1Upstream final : public event::Deletable,
     virtual void OnGone(Http1Upstream& upstream) = 0;
   };
 
-  Http1Upstream(WorkerState& worker, Owner& owner, Dial::Result dialed, absl::Duration idle_timeout);
+  Http1Upstream(WorkerState& worker, Owner& owner, Dial::Result dialed,
+                absl::Duration idle_timeout);
 
   const ConnectionFacts& facts() const { return facts_; }
   // False once its certificates are near their end: it takes no new exchange.

@@ -25,21 +25,30 @@ constexpr double kSaysCloseShare = 0.9;
 // What a client is told: never more than the status already says.
 absl::string_view BodyOf(int status) {
   switch (status) {
-    case 403: return "RBAC: access denied";
-    case 408: return "request timeout";
-    case 502: return "bad gateway";
-    case 503: return "service unavailable";
-    case 504: return "gateway timeout";
-    default: return http::ReasonPhrase(status);
+    case 403:
+      return "RBAC: access denied";
+    case 408:
+      return "request timeout";
+    case 502:
+      return "bad gateway";
+    case 503:
+      return "service unavailable";
+    case 504:
+      return "gateway timeout";
+    default:
+      return http::ReasonPhrase(status);
   }
 }
 
 int StatusOf(Reason reason) {
   switch (reason) {
-    case Reason::kUpstreamTimeout: return 504;
+    case Reason::kUpstreamTimeout:
+      return 504;
     case Reason::kUpstreamReset:
-    case Reason::kUpstreamProtocolError: return 502;
-    default: return 503;
+    case Reason::kUpstreamProtocolError:
+      return 502;
+    default:
+      return 503;
   }
 }
 
@@ -89,9 +98,12 @@ void HttpConnection::Abort() {
 
 bool HttpConnection::HoldsInput() const {
   switch (phase_) {
-    case Phase::kDialing: return true;
-    case Phase::kForwarding: return request_complete_ || leg_->write_blocked();
-    default: return false;
+    case Phase::kDialing:
+      return true;
+    case Phase::kForwarding:
+      return request_complete_ || leg_->write_blocked();
+    default:
+      return false;
   }
 }
 
@@ -218,9 +230,8 @@ void HttpConnection::StartAttempt() {
   }
   phase_ = Phase::kDialing;
   deadline_.Clear();  // Dialling has its own.
-  dial_ = endpoint_->StartDial([this, endpoint = endpoint_](Dial::Result result) {
-    OnDialed(endpoint, std::move(result));
-  });
+  dial_ = endpoint_->StartDial(
+      [this, endpoint = endpoint_](Dial::Result result) { OnDialed(endpoint, std::move(result)); });
 }
 
 void HttpConnection::OnDialed(std::shared_ptr<Endpoint> endpoint, Dial::Result result) {
@@ -374,8 +385,7 @@ void HttpConnection::StartRecord() {
 }
 
 void HttpConnection::ReportRequest() {
-  record_.duration =
-      std::max(worker_.options.clock->Now() - record_.started, absl::ZeroDuration());
+  record_.duration = std::max(worker_.options.clock->Now() - record_.started, absl::ZeroDuration());
   session_.OnRequestDone(record_);
   if (endpoint_ != nullptr) endpoint_->RemoveActive();
   endpoint_ = nullptr;
@@ -484,10 +494,13 @@ void HttpConnection::SetDeadline() {
         deadline_.Set(worker_.options.timeouts.idle);
       }
       break;
-    case Phase::kAnswered: deadline_.Set(worker_.options.timeouts.head); break;
+    case Phase::kAnswered:
+      deadline_.Set(worker_.options.timeouts.head);
+      break;
     case Phase::kDialing:
     case Phase::kLingering:
-    case Phase::kClosed: break;
+    case Phase::kClosed:
+      break;
   }
 }
 
@@ -519,14 +532,16 @@ void HttpConnection::OnDeadline() {
       Answer(504, Reason::kUpstreamTimeout);
       FinishExchange();
       break;
-    default: Close(); break;
+    default:
+      Close();
+      break;
   }
 }
 
 void HttpConnection::Close() {
   if (phase_ == Phase::kClosed) return;
-  const bool in_exchange = phase_ == Phase::kDialing || phase_ == Phase::kForwarding ||
-                           phase_ == Phase::kAnswered;
+  const bool in_exchange =
+      phase_ == Phase::kDialing || phase_ == Phase::kForwarding || phase_ == Phase::kAnswered;
   phase_ = Phase::kClosed;
   deadline_.Clear();
   ReleaseLeg();

@@ -17,10 +17,14 @@ constexpr absl::Duration kPermissivePeek = absl::Seconds(1);
 
 http::PathMode PathModeOf(mesh::PathNormalization normalization) {
   switch (normalization) {
-    case mesh::PathNormalization::kNone: return http::PathMode::kNone;
-    case mesh::PathNormalization::kBase: return http::PathMode::kBase;
-    case mesh::PathNormalization::kMergeSlashes: return http::PathMode::kMergeSlashes;
-    case mesh::PathNormalization::kDecodeAndMergeSlashes: break;
+    case mesh::PathNormalization::kNone:
+      return http::PathMode::kNone;
+    case mesh::PathNormalization::kBase:
+      return http::PathMode::kBase;
+    case mesh::PathNormalization::kMergeSlashes:
+      return http::PathMode::kMergeSlashes;
+    case mesh::PathNormalization::kDecodeAndMergeSlashes:
+      break;
   }
   return http::PathMode::kDecodeAndMergeSlashes;
 }
@@ -245,8 +249,7 @@ int InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
   }
   const policy::PolicySet& policies = *worker_.config.policies;
   if (policies.reads_paths() && normalization != mesh::PathNormalization::kNone) {
-    if (const auto ambiguity = http::FindAmbiguity(path);
-        ambiguity != http::PathAmbiguity::kNone) {
+    if (const auto ambiguity = http::FindAmbiguity(path); ambiguity != http::PathAmbiguity::kNone) {
       worker_.observer.CountBadRequest(http::ToString(ambiguity));
       record.detail = std::string(http::ToString(ambiguity));
       return 400;
@@ -271,8 +274,8 @@ int InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
   return 403;
 }
 
-std::shared_ptr<Endpoint> InboundSession::Choose(
-    absl::Span<const std::shared_ptr<Endpoint>> tried, RequestRecord& record) {
+std::shared_ptr<Endpoint> InboundSession::Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
+                                                 RequestRecord& record) {
   // One application: a second try makes sense only after a stale connection, which is not `tried`.
   if (tried.empty()) return port_.application;
   if (record.reason == Reason::kNone) record.reason = Reason::kUpstreamUnreachable;

@@ -26,7 +26,7 @@ struct InboundPort {
 
 class InboundSession final : public Session,
                              private net::StreamHandler,
-                             private HttpConnection::Session {
+                             public HttpConnection::Session {
  public:
   InboundSession(WorkerState& worker, SessionSet& sessions, InboundPort& port,
                  std::unique_ptr<net::Stream> stream);
@@ -71,7 +71,7 @@ class InboundSession final : public Session,
   InboundPort& port_;
   const base::SocketAddress remote_;
   const absl::Time accepted_;
-  std::unique_ptr<net::Stream> stream_;        // Until something below takes it.
+  std::unique_ptr<net::Stream> stream_;  // Until something below takes it.
   std::unique_ptr<tls::TlsStream> handshaking_;
   Deadline peek_deadline_;
   std::vector<uint8_t> peeked_;

@@ -30,15 +30,24 @@ string_view ResponseFlags(telemetry::Reason reason) {
   switch (reason) {
     case Reason::kNone:
     case Reason::kPolicyDenied:
-    case Reason::kBadRequest: return "-";
-    case Reason::kNoEndpoint: return "UH";
-    case Reason::kUnknownService: return "NC";
-    case Reason::kUpstreamTimeout: return "UT";
-    case Reason::kUpstreamReset: return "UC";
-    case Reason::kUpstreamProtocolError: return "UPE";
-    case Reason::kConnectionReset: return "DC";
-    case Reason::kOverload: return "UO";
-    default: return "UF";
+    case Reason::kBadRequest:
+      return "-";
+    case Reason::kNoEndpoint:
+      return "UH";
+    case Reason::kUnknownService:
+      return "NC";
+    case Reason::kUpstreamTimeout:
+      return "UT";
+    case Reason::kUpstreamReset:
+      return "UC";
+    case Reason::kUpstreamProtocolError:
+      return "UPE";
+    case Reason::kConnectionReset:
+      return "DC";
+    case Reason::kOverload:
+      return "UO";
+    default:
+      return "UF";
   }
 }
 
@@ -266,9 +275,9 @@ void Observer::RecordRequest(const ConnectionRecord& connection, const RequestRe
   telemetry::AccessEntry entry = EntryOf(connection);
   entry.kind = "http";
   entry.time = request.started;
-  FillParties(connection.direction == Direction::kInbound ? connection.downstream
-                                                          : request.upstream,
-              connection.direction, entry);
+  FillParties(
+      connection.direction == Direction::kInbound ? connection.downstream : request.upstream,
+      connection.direction, entry);
   const std::string source = connection.remote->ToString();
   entry.source.address = source;
   if (request.endpoint != nullptr) entry.destination.address = request.endpoint->address_text();
@@ -293,10 +302,10 @@ void Observer::RecordRequest(const ConnectionRecord& connection, const RequestRe
 }
 
 void Observer::CountRequest(const ConnectionRecord& connection, const RequestRecord& request) {
-  const Parties parties(
-      options_, connection, request.upstream,
-      request.endpoint != nullptr ? string_view(request.endpoint->config().workload)
-                                  : string_view());
+  const Parties parties(options_, connection, request.upstream,
+                        request.endpoint != nullptr
+                            ? string_view(request.endpoint->config().workload)
+                            : string_view());
   const string_view flags = ResponseFlags(request.reason);
   // Everything that tells one series from another on this worker.
   Series& series = *series_;

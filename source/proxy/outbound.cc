@@ -67,9 +67,9 @@ std::shared_ptr<Endpoint> OutboundPort::Choose(absl::Span<const std::shared_ptr<
   for (size_t i = 0; i < endpoints_.size() && avoid.size() < tried.size(); ++i) {
     if (std::find(tried.begin(), tried.end(), endpoints_[i]) != tried.end()) avoid.push_back(i);
   }
-  const size_t chosen = mesh::ChooseEndpoint(
-      {configs_, [this](size_t index) { return endpoints_[index]->active(); },
-       [this] { return absl::Uniform<uint64_t>(worker_.random); }, avoid});
+  const size_t chosen =
+      mesh::ChooseEndpoint({configs_, [this](size_t index) { return endpoints_[index]->active(); },
+                            [this] { return absl::Uniform<uint64_t>(worker_.random); }, avoid});
   if (chosen == mesh::kNoEndpoint) {
     if (tried.empty()) reason = Reason::kNoEndpoint;
     return nullptr;
@@ -168,8 +168,8 @@ int OutboundSession::Route(const http::RequestHead& head, StoredRequest& out,
   return 0;
 }
 
-std::shared_ptr<Endpoint> OutboundSession::Choose(
-    absl::Span<const std::shared_ptr<Endpoint>> tried, RequestRecord& record) {
+std::shared_ptr<Endpoint> OutboundSession::Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
+                                                  RequestRecord& record) {
   Reason reason = record.reason;
   std::shared_ptr<Endpoint> endpoint = port_.Choose(tried, reason);
   if (endpoint == nullptr) record.reason = reason;

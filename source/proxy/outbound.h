@@ -1,8 +1,7 @@
-// Outbound: what the application opens towards a service. Chooses an endpoint, reaches it over mutual
-// TLS, proves that it is who it should be, and carries requests or bytes.
-// Threads: the worker's loop. Owns: see session.h.
-// Errors: each has a reason, counted and logged; an HTTP application sees 502, 503 or 504, a TCP one
-// a close.
+// Outbound: what the application opens towards a service. Chooses an endpoint, reaches it over
+// mutual TLS, proves that it is who it should be, and carries requests or bytes. Threads: the
+// worker's loop. Owns: see session.h. Errors: each has a reason, counted and logged; an HTTP
+// application sees 502, 503 or 504, a TCP one a close.
 #pragma once
 
 #include <memory>
@@ -45,7 +44,7 @@ class OutboundPort {
   std::vector<std::shared_ptr<Endpoint>> endpoints_;  // In the order of configs_.
 };
 
-class OutboundSession final : public Session, private HttpConnection::Session {
+class OutboundSession final : public Session, public HttpConnection::Session {
  public:
   OutboundSession(WorkerState& worker, SessionSet& sessions, OutboundPort& port,
                   std::unique_ptr<net::Stream> stream);

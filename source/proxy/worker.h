@@ -1,10 +1,9 @@
-// One worker: a thread with its own loop, listeners, connection pools, counters, and pointers to the
-// newest TLS context and configuration. Workers share nothing that changes.
-// Threads: Create() and Start() on the main thread; the setters, Drain() and Stop() from any thread,
-// as messages to the worker's loop; everything else inside runs there.
-// Owns: its thread, loop and connections. Borrows the metrics shard and the access log writer, which
-// must outlive it.
-// Errors: Create() names the listener that could not be bound and what to check.
+// One worker: a thread with its own loop, listeners, connection pools, counters, and pointers to
+// the newest TLS context and configuration. Workers share nothing that changes. Threads: Create()
+// and Start() on the main thread; the setters, Drain() and Stop() from any thread, as messages to
+// the worker's loop; everything else inside runs there. Owns: its thread, loop and connections.
+// Borrows the metrics shard and the access log writer, which must outlive it. Errors: Create()
+// names the listener that could not be bound and what to check.
 #pragma once
 
 #include <cstdint>
@@ -42,9 +41,9 @@ struct OutboundOptions {
 
 struct Timeouts {
   absl::Duration connect = absl::Seconds(5);
-  absl::Duration handshake = absl::Seconds(10);  // Of TLS, and the wait for its first bytes.
-  absl::Duration head = absl::Seconds(30);       // For a complete request head.
-  absl::Duration idle = absl::Hours(1);          // Of a connection without a request.
+  absl::Duration handshake = absl::Seconds(10);    // Of TLS, and the wait for its first bytes.
+  absl::Duration head = absl::Seconds(30);         // For a complete request head.
+  absl::Duration idle = absl::Hours(1);            // Of a connection without a request.
   absl::Duration response = absl::ZeroDuration();  // Until a response's head; zero is unlimited.
 };
 
@@ -66,9 +65,9 @@ class Worker {
     std::vector<OutboundOptions> outbound;
     Timeouts timeouts;
     Limits limits;
-    std::string workload;         // Labels of metrics and log lines.
+    std::string workload;  // Labels of metrics and log lines.
     std::string name_space;
-    bool share_ports = false;     // SO_REUSEPORT: more than one worker.
+    bool share_ports = false;  // SO_REUSEPORT: more than one worker.
     telemetry::Shard* metrics = nullptr;
     telemetry::AccessLog::Writer* access_log = nullptr;  // Null: none.
     const base::Clock* clock = &base::Clock::System();
@@ -92,8 +91,8 @@ class Worker {
   // New handshakes use it at once; connections made with earlier ones are drained in time.
   void SetTls(std::shared_ptr<const tls::Context> context);
   void SetConfig(Config config);
-  // Stops accepting, finishes what is in flight, closes idle connections; `done` runs on the worker's
-  // loop when nothing is left.
+  // Stops accepting, finishes what is in flight, closes idle connections; `done` runs on the
+  // worker's loop when nothing is left.
   void Drain(absl::AnyInvocable<void()> done);
   // Calls back on the worker's loop.
   void Query(absl::AnyInvocable<void(const Activity&)> answer);

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "absl/types/span.h"
-#include "source/telemetry/metrics.h"
+#include "source/telemetry/family.h"
 
 namespace kith::telemetry {
 

@@ -18,19 +18,9 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
+#include "source/telemetry/family.h"
 
 namespace kith::telemetry {
-
-enum class MetricType : uint8_t { kCounter, kGauge, kHistogram };
-
-// A metric's definition; all of them are in families.h.
-struct Family {
-  absl::string_view name;
-  MetricType type;
-  absl::string_view help;
-  absl::Span<const absl::string_view> labels;
-  absl::Span<const double> bounds;  // Histograms: upper bounds of the buckets, without +Inf.
-};
 
 // One number that only its own thread changes.
 class Counter {

@@ -160,14 +160,16 @@ Unwrapped Unwrap(Bytes bytes, std::vector<uint8_t>& joined) {
     }
     if (!content.empty() && content[0] != kClientHelloMessage) return {Kind::kMalformed, {}};
     if (content.size() >= kMessageHeader) {
-      wanted = kMessageHeader +
-               static_cast<size_t>(content[1] << 16 | content[2] << 8 | content[3]);
+      wanted =
+          kMessageHeader + static_cast<size_t>(content[1] << 16 | content[2] << 8 | content[3]);
       if (wanted > kMaxClientHello) return {Kind::kMalformed, {}};
     }
-    if (content.size() < wanted && body.size() < length) return {Kind::kNeedMore, {}};
+    if (body.size() < length) {
+      // A record that goes on behind the hello is wrong whatever follows, as below.
+      return {content.size() < wanted ? Kind::kNeedMore : Kind::kMalformed, {}};
+    }
   }
-  // A client sends nothing behind its hello before it is answered, save early data, in records of
-  // their own.
+  // RFC 8446 §5.1: the keys change after the hello, so nothing else shares its record.
   if (content.size() > wanted) return {Kind::kMalformed, {}};
   return {Kind::kHello, content.subspan(kMessageHeader)};
 }

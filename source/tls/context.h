@@ -1,7 +1,7 @@
 // One generation of TLS settings: an identity, a trust bundle and the versions allowed. New
 // handshakes use the newest; sessions are never resumed, so none outlives its generation.
-// Threads: immutable; shared by every worker. Owns: its SSL_CTX pair and references to its parts.
-// Errors: Create() says what BoringSSL refused.
+// Threads: immutable; shared by every worker. Owns: its SSL_CTX pair and references to its parts;
+// it must outlive every SSL made from them. Errors: Create() says what BoringSSL refused.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include "source/base/clock.h"
 #include "source/tls/credentials.h"
 
+typedef struct crypto_buffer_pool_st CRYPTO_BUFFER_POOL;
 typedef struct ssl_ctx_st SSL_CTX;
 
 namespace kith::tls {
@@ -28,6 +29,8 @@ class Context {
   };
   static absl::StatusOr<std::shared_ptr<const Context>> Create(Options options);
   ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
 
   const Identity& identity() const { return *options_.identity; }
   const TrustBundle& bundle() const { return *options_.bundle; }
@@ -38,10 +41,14 @@ class Context {
   SSL_CTX* client() const { return client_; }
 
  private:
-  Context(Options options, SSL_CTX* server, SSL_CTX* client);
+  explicit Context(Options options);
+  absl::Status Prepare();
+
   Options options_;
-  SSL_CTX* server_;
-  SSL_CTX* client_;
+  // Connections of one peer share what it sent; it must be freed last.
+  CRYPTO_BUFFER_POOL* certificates_ = nullptr;
+  SSL_CTX* server_ = nullptr;
+  SSL_CTX* client_ = nullptr;
 };
 
 // A mutual handshake of the context with itself, in memory: what a new certificate must pass before

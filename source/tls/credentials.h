@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "source/base/spiffe_id.h"
+#include "source/tls/certificate_info.h"
 
 typedef struct evp_pkey_st EVP_PKEY;
 typedef struct x509_st X509;
@@ -22,8 +23,11 @@ namespace kith::tls {
 class PrivateKey {
  public:
   static absl::StatusOr<std::shared_ptr<const PrivateKey>> GenerateP256();
+  // PKCS#8, SEC 1 or PKCS#1, unencrypted; at most 64 KiB.
   static absl::StatusOr<std::shared_ptr<const PrivateKey>> FromPem(absl::string_view pem);
   ~PrivateKey();
+  PrivateKey(const PrivateKey&) = delete;
+  PrivateKey& operator=(const PrivateKey&) = delete;
 
   // PKCS#10, PEM: empty subject, one URI SAN, signed by this key (SPIFFE X509-SVID; both istiod and
   // istio-csr accept it).
@@ -36,22 +40,15 @@ class PrivateKey {
   EVP_PKEY* key_;
 };
 
-// What logs, metrics and status say of one certificate.
-struct CertificateInfo {
-  std::string serial;  // Lower-case hex, no leading zeros beyond a byte.
-  std::string subject;
-  std::string issuer;
-  absl::Time not_before;
-  absl::Time not_after;
-};
-
 class Identity {
  public:
-  // `chain_pem`: the leaf first, then intermediates. The leaf must be an X509-SVID (exactly one URI
-  // SAN, not a CA, digitalSignature) and carry `key`'s public key.
+  // `chain_pem`: the leaf first, then each one's issuer; at most 10 certificates and 64 KiB. The
+  // leaf must be an X509-SVID (svid.h) and carry `key`'s public key.
   static absl::StatusOr<std::shared_ptr<const Identity>> Create(
       absl::string_view chain_pem, std::shared_ptr<const PrivateKey> key);
   ~Identity();
+  Identity(const Identity&) = delete;
+  Identity& operator=(const Identity&) = delete;
 
   const base::SpiffeId& id() const { return id_; }
   const CertificateInfo& leaf() const { return chain_info_.front(); }
@@ -65,8 +62,7 @@ class Identity {
   std::string ChainPem() const;
 
  private:
-  Identity(std::vector<X509*> chain, std::shared_ptr<const PrivateKey> key, base::SpiffeId id,
-           std::vector<CertificateInfo> info);
+  Identity(std::vector<X509*> chain, std::shared_ptr<const PrivateKey> key, base::SpiffeId id);
   std::vector<X509*> chain_;
   std::shared_ptr<const PrivateKey> key_;
   base::SpiffeId id_;
@@ -74,16 +70,18 @@ class Identity {
 };
 
 // Roots by trust domain: a peer's chain is checked against the roots of its own trust domain only
-// (SPIFFE X509-SVID §5).
+// (SPIFFE X509-SVID §5). Each of them is an anchor, self-signed or not.
 class TrustBundle {
  public:
   struct Domain {
     std::string trust_domain;
-    std::string roots_pem;
+    std::string roots_pem;  // At most 256 certificates and 1 MiB.
   };
-  // A domain without a usable root is an error.
+  // A domain without a usable root, or with one that is no CA, is an error.
   static absl::StatusOr<std::shared_ptr<const TrustBundle>> Create(std::vector<Domain> domains);
   ~TrustBundle();
+  TrustBundle(const TrustBundle&) = delete;
+  TrustBundle& operator=(const TrustBundle&) = delete;
 
   // Empty when the domain is unknown.
   const std::vector<X509*>& RootsOf(absl::string_view trust_domain) const;
@@ -91,10 +89,9 @@ class TrustBundle {
   std::vector<CertificateInfo> RootInfo(absl::string_view trust_domain) const;
 
  private:
-  struct Roots;
-  TrustBundle(std::vector<Domain> domains, std::unique_ptr<Roots> roots);
+  explicit TrustBundle(std::vector<Domain> domains);
   std::vector<Domain> domains_;
-  std::unique_ptr<Roots> roots_;
+  std::vector<std::vector<X509*>> roots_;  // Of domains_[i]; they are few.
 };
 
 }  // namespace kith::tls

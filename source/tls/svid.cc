@@ -1,7 +1,7 @@
 #include "source/tls/svid.h"
 
-#include <openssl/ec_key.h>
 #include <openssl/ec.h>
+#include <openssl/ec_key.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/nid.h>

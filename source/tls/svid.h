@@ -19,8 +19,8 @@ struct SvidCheck {
   absl::optional<base::SpiffeId> id;  // Set when the status is OK.
 };
 
-// A leaf: exactly one URI SAN, which is the SPIFFE ID of a workload; not a CA; usable for signatures
-// and for nothing above; a strong key.
+// A leaf: exactly one URI SAN, which is the SPIFFE ID of a workload; not a CA; usable for
+// signatures and for nothing above; a strong key.
 SvidCheck CheckSvid(const X509& leaf);
 
 // The key is RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519.

@@ -1,10 +1,10 @@
-// TLS over another stream. The transport's bytes are read in place from the loop's scratch through a
-// custom BIO, decrypted into its second scratch, and records collect in the transport's output, which
-// is flushed once per turn.
-// Threads: the transport's loop. Owns: the transport and the SSL object.
-// Errors: a failed handshake reaches the callback with one of the closed list of reasons and a
-// detail for logs; the peer sees only a TLS alert. After the handshake as net/stream.h; a stream cut
-// without close_notify ends with UNAVAILABLE "… truncated", not with OnEnd().
+// TLS over another stream. The transport's bytes are read in place from the loop's scratch through
+// a custom BIO, decrypted into its second scratch, and records collect in the transport's output,
+// which is flushed once per turn. Threads: the transport's loop. Owns: the transport (a socket, not
+// another TlsStream: they would share the second scratch) and the SSL object. Errors: a failed
+// handshake reaches the callback with one of the closed list of reasons and a detail for logs; the
+// peer sees only a TLS alert. After the handshake as net/stream.h; a stream cut without
+// close_notify ends with UNAVAILABLE "… truncated", not with OnEnd().
 #pragma once
 
 #include <memory>
@@ -20,23 +20,19 @@
 #include "source/net/stream.h"
 #include "source/telemetry/reason.h"
 #include "source/tls/context.h"
+#include "source/tls/peer.h"
 
 namespace kith::tls {
-
-// The peer, after its chain was verified.
-struct Peer {
-  base::SpiffeId id;
-  CertificateInfo leaf;
-  absl::Time not_after;  // The first end of validity in its chain.
-};
 
 struct HandshakeResult {
   absl::Status status;  // OK, or what failed, for logs: "handshake with 10.0.0.7:1234: …".
   telemetry::Reason reason = telemetry::Reason::kNone;
-  absl::optional<Peer> peer;  // Set when its chain was verified, also if a later step failed.
-  std::string alpn;           // Negotiated; empty if none.
-  std::string sni;            // As the client sent it.
-  std::string version;        // "TLSv1.3".
+  // Set when its chain was verified, also if a later step failed; only after a successful handshake
+  // has it proven that the key is its own.
+  absl::optional<Peer> peer;
+  std::string alpn;     // Negotiated; empty if none.
+  std::string sni;      // As the client sent it.
+  std::string version;  // "TLSv1.3".
   absl::Duration duration;
 };
 
@@ -47,7 +43,8 @@ class TlsStream : public net::Stream {
   struct ServerOptions {
     std::shared_ptr<const Context> context;
     // In order of our preference. A client that offers ALPN without any of them fails with
-    // no_shared_alpn; a client that offers none is accepted with an empty one.
+    // no_shared_alpn; a client that offers none is accepted with an empty one. If this list is
+    // empty, every offer is passed over.
     std::vector<std::string> alpn;
     absl::Duration handshake_timeout = absl::Seconds(10);
     // What was read from the transport already, for example by a peek.
@@ -63,8 +60,10 @@ class TlsStream : public net::Stream {
   };
 
   // Takes over a connected transport; `done` is called once, never before the call returns. Set the
-  // handler inside `done` at the latest. After a failure the stream has sent its alert and closes
-  // itself; only destroying it is left to the owner.
+  // handler inside `done` at the latest, and write nothing before. After a failure the stream has
+  // sent its alert and closes itself; only destroying it is left to the owner (by
+  // Loop::DeleteLater(), as always inside a callback). Closing it earlier abandons the handshake:
+  // `done` never fires then.
   static std::unique_ptr<TlsStream> Accept(std::unique_ptr<net::Stream> transport,
                                            ServerOptions options, HandshakeCallback done);
   static std::unique_ptr<TlsStream> Connect(std::unique_ptr<net::Stream> transport,
@@ -74,6 +73,10 @@ class TlsStream : public net::Stream {
   virtual const Context& context() const = 0;
   // Valid after a successful handshake.
   virtual const HandshakeResult& handshake() const = 0;
+  // Why the stream ended with an error after its handshake, kNone if it did not. In TLS 1.3 a
+  // client is done before the server has looked at its certificate: a refusal comes to it in this
+  // way, as kAlertReceived with the alert's name in OnClosed()'s status.
+  virtual telemetry::Reason close_reason() const = 0;
 };
 
 }  // namespace kith::tls

@@ -25,6 +25,13 @@ TEST(TextTest, NamesTheLine) {
             "f:3: control character 0x01; is this a text file?");
 }
 
+TEST(TextTest, AcceptsControlCharactersButNulInValues) {
+  EXPECT_TRUE(IsValue("a\n\x01\xc3\xa9"));
+  EXPECT_TRUE(IsValue(""));
+  EXPECT_FALSE(IsValue(absl::string_view("a\0", 2)));
+  EXPECT_FALSE(IsValue("\xa0"));
+}
+
 TEST(TextTest, QuotesOnOneLineAndCutsBetweenCharacters) {
   EXPECT_EQ(Quote("a\"b\n"), "\"a\\\"b\\n\"");
   EXPECT_EQ(Quote(std::string(64, 'x')), "\"" + std::string(64, 'x') + "\"");

@@ -150,6 +150,15 @@ TEST(YamlTest, BoundsBytesNodesAndDocuments) {
   EXPECT_EQ(ErrorOf(Repeat("---\n", 100'000)), "f.yaml:1001: more than 1000 documents");
 }
 
+TEST(YamlTest, RefusesEscapesThatLeaveNoText) {
+  for (absl::string_view escape : {"\\_", "\\N", "\\0", "\\x00", "\\u0000"}) {
+    EXPECT_EQ(ErrorOf(absl::StrCat("a:\n- \"x", escape, "y\"\n")),
+              "f.yaml:2: an escape that is not supported in a string");
+    EXPECT_NE(ErrorOf(absl::StrCat("\"", escape, "\": 1")), "OK");
+  }
+  EXPECT_EQ(ErrorOf("a: \"\\n\\t\\x41\\u00e9\\U0001f600\"\n"), "OK");
+}
+
 TEST(YamlTest, RefusesWhatIsNotText) {
   EXPECT_EQ(ErrorOf(absl::string_view("a: 1\nb: \0", 9)),
             "f.yaml:2: control character 0x00; is this a text file?");

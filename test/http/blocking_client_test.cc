@@ -74,6 +74,25 @@ TEST(BlockingClientTest, ReadsEachKindOfAnswer) {
   }
 }
 
+TEST(BlockingClientTest, TakesNothingFromAnInterimResponse) {
+  OneAnswer server(
+      "HTTP/1.1 103 Early Hints\r\nContent-Type: early\r\n\r\n"
+      "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+  const auto response = BlockingRequest(server.Options());
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->status, 404);
+  EXPECT_EQ(response->content_type, "");
+}
+
+TEST(BlockingClientTest, ExpectsNoBodyAfterHead) {
+  OneAnswer server("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+  BlockingRequestOptions options = server.Options();
+  options.method = "HEAD";
+  const auto response = BlockingRequest(options);
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->body, "");
+}
+
 TEST(BlockingClientTest, SaysWhereAnAnswerIsNotHttpOrEndsEarly) {
   for (const char* answer : {"", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", "SSH-2.0\r\n",
                              "HTTP/1.1 200 OK\n\n"}) {

@@ -100,7 +100,7 @@ TEST(EmbeddedServerTest, GivesTheHandlerHeadersAndBody) {
                                  request.body);
     responder.Send(std::move(response));
   });
-  const auto answer = fixture.Ask("POST", "/x?q=1", "{}");
+  const auto answer = fixture.Ask("POST", "/x?p=0&q=1&q=2", "{}");
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_EQ(answer->status, 201);
   EXPECT_EQ(answer->body, "application/json|1|{}");
@@ -164,6 +164,21 @@ TEST(EmbeddedServerTest, AnswersLaterAndInOrder) {
   const std::string text = client.ReceiveAll();
   EXPECT_EQ(Count(text, "HTTP/1.1 200 OK\r\n"), 2) << text;
   EXPECT_LT(text.find("later /1\n"), text.find("later /2\n"));
+}
+
+TEST(EmbeddedServerTest, AnswersAClientThatEndedItsSideAndThenCloses) {
+  std::vector<EmbeddedResponder> kept;
+  Fixture fixture([&kept](const EmbeddedRequest& request, EmbeddedResponder responder) {
+    if (request.path == "/keep") return kept.push_back(std::move(responder));
+    if (request.path == "/release") kept.clear();  // Answers 500.
+    Fixture::Echo(request, std::move(responder));
+  });
+  RawClient client(fixture.address());
+  client.Send("GET /keep HTTP/1.1\r\nHost: a\r\n\r\n");
+  client.EndSending();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(fixture.Ask("GET", "/").ok());  // The end is read by now.
+  ASSERT_TRUE(fixture.Ask("GET", "/release").ok());
+  EXPECT_TRUE(absl::StartsWith(client.ReceiveAll(), "HTTP/1.1 500 "));
 }
 
 TEST(EmbeddedServerTest, AnswersARequestNobodyAnswered) {

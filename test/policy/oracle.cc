@@ -45,7 +45,8 @@ bool StringMatch(const std::string& pattern, const std::string& value) {
 bool GlobMatch(const std::string& pattern, const std::string& value) {
   if (pattern.empty()) return value.empty();
   if (pattern[0] != '*') {
-    return !value.empty() && value[0] == pattern[0] && GlobMatch(pattern.substr(1), value.substr(1));
+    return !value.empty() && value[0] == pattern[0] &&
+           GlobMatch(pattern.substr(1), value.substr(1));
   }
   for (size_t taken = 0; taken <= value.size(); ++taken) {
     if (GlobMatch(pattern.substr(1), value.substr(taken))) return true;
@@ -101,8 +102,7 @@ std::vector<std::string> WithoutParameters(const std::string& path) {
 
 class Evaluation {
  public:
-  Evaluation(const std::vector<std::string>& trust_domains, const OracleRequest& request,
-             bool deny)
+  Evaluation(const std::vector<std::string>& trust_domains, const OracleRequest& request, bool deny)
       : trust_domains_(trust_domains), request_(request), deny_(deny) {
     if (!request.spiffe_id.empty()) {
       principal_ = request.spiffe_id.substr(std::string("spiffe://").size());

@@ -24,7 +24,8 @@ struct OracleRequest {
 
 struct OracleAnswer {
   bool allowed = true;
-  // Every rule that may be named as the deciding one, as (policy, index); none when no rule decided.
+  // Every rule that may be named as the deciding one, as (policy, index); none when no rule
+  // decided.
   std::set<std::pair<std::string, int>> deciding;
 };
 

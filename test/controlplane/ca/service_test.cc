@@ -119,12 +119,13 @@ TEST_F(CertificateServiceTest, SaysPlainlyWhatIsWrongWithAToken) {
     std::string authorization;
     const char* reason;
     const char* message;
-  } cases[] = {{"", "missing", "there is none"},
-               {"Bearer ", "missing", "it is empty"},
-               {"Basic dTpw", "missing", "not a bearer token"},
-               {token, "missing", "not a bearer token"},
-               {"Bearer x.y.z", "malformed", "base64url"},
-               {"Bearer " + token.substr(0, token.size() - 4), "signature", "signature is wrong"}};
+  } cases[] = {
+      {"", "missing", "there is none"},
+      {"Bearer ", "missing", "it is empty"},
+      {"Basic dTpw", "missing", "not a bearer token"},
+      {token, "missing", "not a bearer token"},
+      {"Bearer x.y.z", "malformed", "base64url"},
+      {"Bearer " + token.substr(0, token.rfind('.') + 1), "signature", "signature is wrong"}};
   for (const auto& one : cases) {
     grpc::Status status = Call(one.authorization, Request());
     EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAUTHENTICATED) << one.authorization;

@@ -1,0 +1,126 @@
+#include "source/control/certificate_client.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "istio/v1/auth/ca.grpc.pb.h"
+#include "source/base/status.h"
+#include "source/control/token.h"
+
+namespace kith::control {
+namespace {
+
+constexpr int kMaxElements = 12;  // A leaf, ten intermediates, the roots.
+constexpr size_t kMaxReplyBytes = 1024 * 1024;
+constexpr absl::string_view kAttempted = "request a certificate";
+
+absl::Status BadReply(absl::string_view problem) {
+  return absl::DataLossError(absl::StrCat(kAttempted, ": the reply ", problem));
+}
+
+}  // namespace
+
+struct CertificateClient::Call {
+  grpc::ClientContext context;
+  istio::v1::auth::IstioCertificateRequest request;
+  istio::v1::auth::IstioCertificateResponse response;
+  std::unique_ptr<istio::v1::auth::IstioCertificateService::Stub> stub;
+  Done done;
+};
+
+struct CertificateClient::Calls {
+  absl::Mutex mutex;
+  absl::flat_hash_set<Call*> pending ABSL_GUARDED_BY(mutex);
+  bool closed = false;  // The loop's.
+};
+
+CertificateClient::CertificateClient(event::Loop& loop, Channel& channel, Options options)
+    : loop_(loop),
+      channel_(channel),
+      options_(std::move(options)),
+      calls_(std::make_shared<Calls>()) {}
+
+CertificateClient::~CertificateClient() {
+  calls_->closed = true;
+  absl::MutexLock lock(&calls_->mutex);
+  for (Call* call : calls_->pending) call->context.TryCancel();
+  const auto none_left = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return calls_->pending.empty();
+  };
+  // Their callbacks use the loop, so it must not go first.
+  calls_->mutex.Await(absl::Condition(&none_left));
+}
+
+void CertificateClient::Sign(identity::SigningRequest request, Done done) {
+  const auto answer_later = [this, calls = calls_](absl::Status status, Done later) {
+    loop_.Post([calls, status = std::move(status), later = std::move(later)]() mutable {
+      if (!calls->closed) later(std::move(status));
+    });
+  };
+  const absl::StatusOr<std::string> token = ReadToken(options_.token_file);
+  if (!token.ok()) {
+    answer_later(base::Annotate(token.status(), kAttempted), std::move(done));
+    return;
+  }
+  auto* const call = new Call;  // Its callback, which is always called, ends it.
+  call->done = std::move(done);
+  call->request.set_csr(std::move(request.csr_pem));
+  call->request.set_validity_duration(std::max<int64_t>(1, absl::ToInt64Seconds(request.lifetime)));
+  call->context.AddMetadata("authorization", absl::StrCat("Bearer ", *token));
+  // Of the monotonic clock: the wall clock may be the very thing that is wrong.
+  call->context.set_deadline(
+      gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                   gpr_time_from_millis(absl::ToInt64Milliseconds(options_.deadline),
+                                        GPR_TIMESPAN)));
+  call->stub = istio::v1::auth::IstioCertificateService::NewStub(channel_.Get());
+  {
+    absl::MutexLock lock(&calls_->mutex);
+    calls_->pending.insert(call);
+  }
+  call->stub->async()->CreateCertificate(
+      &call->context, &call->request, &call->response,
+      [this, calls = calls_, call](const grpc::Status& status) { Finish(calls, call, status); });
+}
+
+// On gRPC's thread: hands the reply over, and only then lets the client go.
+void CertificateClient::Finish(const std::shared_ptr<Calls>& calls, Call* call,
+                               const grpc::Status& status) {
+  const std::unique_ptr<Call> owned(call);
+  absl::StatusOr<identity::SigningReply> reply =
+      status.ok() ? ReadReply(call->response) : channel_.Explain(kAttempted, status);
+  loop_.Post([calls, reply = std::move(reply), later = std::move(call->done)]() mutable {
+    if (!calls->closed) later(std::move(reply));
+  });
+  absl::MutexLock lock(&calls->mutex);
+  calls->pending.erase(call);
+}
+
+absl::StatusOr<identity::SigningReply> ReadReply(
+    const istio::v1::auth::IstioCertificateResponse& response) {
+  if (response.cert_chain_size() < 2) {
+    return BadReply("lacks the leaf or the roots; is that a certificate authority for workloads?");
+  }
+  if (response.cert_chain_size() > kMaxElements) return BadReply("has more than 12 parts");
+  size_t bytes = 0;
+  for (const std::string& pem : response.cert_chain()) {
+    bytes += pem.size();
+    if (!absl::StrContains(pem, "-----BEGIN CERTIFICATE-----")) {
+      return BadReply("holds something else than certificates in PEM");
+    }
+  }
+  if (bytes > kMaxReplyBytes) return BadReply("is longer than 1 MiB");
+  identity::SigningReply reply;
+  for (int i = 0; i + 1 < response.cert_chain_size(); ++i) {
+    absl::StrAppend(&reply.chain_pem, response.cert_chain(i), "\n");
+  }
+  reply.roots_pem = response.cert_chain(response.cert_chain_size() - 1);
+  return reply;
+}
+
+}  // namespace kith::control

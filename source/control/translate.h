@@ -1,0 +1,52 @@
+// The control plane's resources as what the data path reads. Strict: an address, principal, number
+// or policy that is wrong, or a field that this version does not know, refuses the whole resource.
+// Threads: any, pure. Owns: nothing.
+// Errors: INVALID_ARGUMENT (UNIMPLEMENTED from a policy) that names the field and what is wrong: the
+// text of a NACK.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "source/mesh/snapshot.h"
+#include "source/policy/policy_set.h"
+#include "source/tls/credentials.h"
+
+namespace kith::mesh::v1 {
+class Service;
+class TrustBundle;
+class WorkloadConfig;
+}  // namespace kith::mesh::v1
+
+namespace kith::control {
+
+// One policy, as status pages list it.
+struct PolicySummary {
+  std::string name;    // "namespace/name".
+  std::string action;  // "ALLOW", "DENY".
+  int rules = 0;
+};
+
+struct WorkloadSettings {
+  mesh::WorkloadModes modes;
+  std::shared_ptr<const policy::PolicySet> policies;
+  std::vector<PolicySummary> summaries;
+};
+
+// `trust_domain` is the workload's own; settings made for another one are refused.
+absl::StatusOr<WorkloadSettings> TranslateWorkload(const mesh::v1::WorkloadConfig& config,
+                                                   absl::string_view trust_domain);
+
+// `name` is the resource's, which must be the host.
+absl::StatusOr<std::shared_ptr<const mesh::Service>> TranslateService(
+    const mesh::v1::Service& service, absl::string_view name);
+
+// `name` is the resource's, which must be the trust domain. Whether the roots are sound is for
+// tls/credentials.h to say.
+absl::StatusOr<tls::TrustBundle::Domain> TranslateTrustBundle(const mesh::v1::TrustBundle& bundle,
+                                                              absl::string_view name);
+
+}  // namespace kith::control

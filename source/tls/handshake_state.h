@@ -1,0 +1,28 @@
+// What the callbacks of one handshake need and leave behind. An SSL made from a Context refers to
+// one as its app data while it shakes hands; without it they refuse.
+// Threads: the connection's. Owns: see each field. For tls/ only.
+// Errors: the verdict carries them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "source/tls/context.h"
+#include "source/tls/peer.h"
+
+namespace kith::tls {
+
+struct HandshakeState {
+  const Context* context = nullptr;  // Borrowed.
+  PeerRole peer_role = PeerRole::kClient;
+  // The server's identity must be one of these.
+  std::vector<base::SpiffeId> expected;
+  // In order of preference; empty: none is spoken and any offer is passed over.
+  std::vector<std::string> alpn;
+  // Left behind by the check of the peer's certificate.
+  PeerVerdict verdict;
+};
+
+}  // namespace kith::tls

@@ -1,0 +1,292 @@
+#include "source/tls/peer.h"
+
+#include <openssl/err.h>
+#include <openssl/pool.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "source/tls/svid.h"
+
+namespace kith::tls {
+namespace {
+
+using telemetry::Reason;
+
+constexpr size_t kMaxChain = 10;
+constexpr int kMaxDepth = 6;
+
+// A stack that borrows: its elements stay with their owner.
+struct Release {
+  void operator()(STACK_OF(X509) * stack) const { sk_X509_free(stack); }
+};
+using BorrowedStack = std::unique_ptr<STACK_OF(X509), Release>;
+
+BorrowedStack Borrow(absl::Span<X509* const> certificates) {
+  BorrowedStack stack(sk_X509_new_null());
+  for (X509* certificate : certificates) {
+    if (stack == nullptr || sk_X509_push(stack.get(), certificate) == 0) return nullptr;
+  }
+  return stack;
+}
+
+uint8_t AlertOf(Reason reason) {
+  switch (reason) {
+    case Reason::kCertificateExpired:
+    case Reason::kCertificateNotYetValid:
+      return SSL_AD_CERTIFICATE_EXPIRED;
+    case Reason::kUnknownRoot:
+    case Reason::kForeignTrustDomain:
+      return SSL_AD_UNKNOWN_CA;
+    case Reason::kCertificatePurpose:
+      return SSL_AD_UNSUPPORTED_CERTIFICATE;
+    case Reason::kInternal:
+      return SSL_AD_INTERNAL_ERROR;
+    default:
+      return SSL_AD_BAD_CERTIFICATE;
+  }
+}
+
+void Refuse(Reason reason, absl::string_view detail, PeerVerdict& verdict) {
+  verdict.status = absl::UnauthenticatedError(detail);
+  verdict.reason = reason;
+  verdict.alert = AlertOf(reason);
+}
+
+// What X509_verify_cert() found wrong, and where.
+struct ChainError {
+  int code = X509_V_OK;
+  size_t depth = 0;          // 0 is the leaf.
+  const X509* at = nullptr;  // The certificate it is about; borrowed from the chain or the roots.
+};
+
+class ChainVerifier {
+ public:
+  ChainVerifier(X509* leaf, absl::Span<X509* const> intermediates, PeerRole role, absl::Time now)
+      : leaf_(leaf), intermediates_(intermediates), role_(role), now_(now) {}
+
+  ChainError Verify(absl::Span<X509* const> roots) {
+    ChainError error = VerifyWith(roots);
+    if (error.code != X509_V_ERR_CERT_SIGNATURE_FAILURE) return error;
+    // Several roots of one name (a rotation) and no key id to tell them apart: the first was tried.
+    // Each gets its turn.
+    for (X509* root : roots) {
+      const bool named =
+          X509_NAME_cmp(X509_get_subject_name(root), X509_get_issuer_name(error.at)) == 0;
+      if (named && VerifyWith(absl::MakeConstSpan(&root, 1)).code == X509_V_OK) return {};
+    }
+    return error;
+  }
+
+  // After success: leaf first, the root last.
+  const std::vector<X509*>& verified() const { return verified_; }
+
+ private:
+  ChainError VerifyWith(absl::Span<X509* const> roots) {
+    // Empty: it is asked for exact matches, which only the stack of roots can give.
+    bssl::UniquePtr<X509_STORE> store(X509_STORE_new());
+    bssl::UniquePtr<X509_STORE_CTX> context(X509_STORE_CTX_new());
+    BorrowedStack trusted = Borrow(roots);
+    BorrowedStack untrusted = Borrow(intermediates_);
+    const int purpose =
+        role_ == PeerRole::kClient ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER;
+    if (store == nullptr || context == nullptr || trusted == nullptr || untrusted == nullptr ||
+        X509_STORE_CTX_init(context.get(), store.get(), leaf_, untrusted.get()) != 1 ||
+        X509_STORE_CTX_set_purpose(context.get(), purpose) != 1) {
+      ERR_clear_error();
+      return {X509_V_ERR_OUT_OF_MEM, 0, leaf_};
+    }
+    X509_STORE_CTX_trusted_stack(context.get(), trusted.get());
+    // The shortest way to a root is the one that counts, and whatever is in the bundle is a root.
+    X509_STORE_CTX_set_flags(context.get(), X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
+    X509_STORE_CTX_set_time(context.get(), 0, absl::ToTimeT(now_));
+    X509_STORE_CTX_set_depth(context.get(), kMaxDepth);
+    const bool ok = X509_verify_cert(context.get()) == 1;
+    ERR_clear_error();
+    if (ok) {
+      const STACK_OF(X509)* chain = X509_STORE_CTX_get_chain(context.get());
+      verified_.clear();
+      for (size_t i = 0; i < sk_X509_num(chain); ++i) {
+        verified_.push_back(sk_X509_value(chain, i));
+      }
+      return {};
+    }
+    ChainError error;
+    error.code = X509_STORE_CTX_get_error(context.get());
+    if (error.code == X509_V_OK) error.code = X509_V_ERR_UNSPECIFIED;
+    error.depth = static_cast<size_t>(std::max(0, X509_STORE_CTX_get_error_depth(context.get())));
+    const X509* at = X509_STORE_CTX_get_current_cert(context.get());
+    error.at = at != nullptr ? at : leaf_;
+    return error;
+  }
+
+  X509* const leaf_;
+  const absl::Span<X509* const> intermediates_;
+  const PeerRole role_;
+  const absl::Time now_;
+  std::vector<X509*> verified_;
+};
+
+std::string Which(const ChainError& error) {
+  if (error.depth == 0) return "its certificate";
+  return absl::StrCat("the certificate of its issuer \"", NameText(X509_get_subject_name(error.at)),
+                      "\"");
+}
+
+std::string Utc(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
+}
+
+std::string IssuerText(const X509& certificate) {
+  const std::string key_id = IssuerKeyId(certificate);
+  return absl::StrCat("issuer \"", NameText(X509_get_issuer_name(&certificate)), "\", key id ",
+                      key_id.empty() ? "not given" : key_id);
+}
+
+void RefuseUnknownRoot(const ChainError& error, absl::string_view trust_domain,
+                       PeerVerdict& verdict) {
+  Refuse(Reason::kUnknownRoot,
+         absl::StrCat("no root of ours for ", trust_domain, " has signed it: ",
+                      IssuerText(*error.at), "; does our trust bundle hold its CA's root?"),
+         verdict);
+}
+
+void Explain(const ChainError& error, absl::string_view trust_domain, absl::Time now,
+             PeerVerdict& verdict) {
+  const std::string which = Which(error);
+  switch (error.code) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+      return Refuse(
+          Reason::kCertificateExpired,
+          absl::StrCat(which, " ended at ", Utc(ToTime(X509_get0_notAfter(error.at))),
+                       ", our clock says ", Utc(now), "; was it not renewed, or is a clock wrong?"),
+          verdict);
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      return Refuse(Reason::kCertificateNotYetValid,
+                    absl::StrCat(which, " begins at ", Utc(ToTime(X509_get0_notBefore(error.at))),
+                                 ", our clock says ", Utc(now), "; which clock is wrong?"),
+                    verdict);
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_CERT_UNTRUSTED:
+    case X509_V_ERR_CERT_CHAIN_TOO_LONG:
+      return RefuseUnknownRoot(error, trust_domain, verdict);
+    case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+      // Without a key id only the name said that our root is its issuer; another CA can have it.
+      if (IssuerKeyId(*error.at).empty()) return RefuseUnknownRoot(error, trust_domain, verdict);
+      return Refuse(Reason::kBadCertificate, absl::StrCat("the signature on ", which, " is wrong"),
+                    verdict);
+    case X509_V_ERR_INVALID_CA:
+    case X509_V_ERR_INVALID_NON_CA:
+    case X509_V_ERR_INVALID_PURPOSE:
+    case X509_V_ERR_PATH_LENGTH_EXCEEDED:
+    case X509_V_ERR_KEYUSAGE_NO_CERTSIGN:
+    case X509_V_ERR_PERMITTED_VIOLATION:
+    case X509_V_ERR_EXCLUDED_VIOLATION:
+    case X509_V_ERR_UNSUPPORTED_CONSTRAINT_TYPE:
+    case X509_V_ERR_UNSUPPORTED_CONSTRAINT_SYNTAX:
+    case X509_V_ERR_UNSUPPORTED_NAME_SYNTAX:
+    case X509_V_ERR_SUBTREE_MINMAX:
+      return Refuse(Reason::kCertificatePurpose,
+                    absl::StrCat(which, ": ", X509_verify_cert_error_string(error.code)), verdict);
+    case X509_V_ERR_OUT_OF_MEM:
+      return Refuse(Reason::kInternal, "no memory to verify its certificate", verdict);
+    default:
+      return Refuse(Reason::kBadCertificate,
+                    absl::StrCat(which, ": ", X509_verify_cert_error_string(error.code)), verdict);
+  }
+}
+
+// What X509_verify_cert() leaves open; the root itself is ours to choose.
+absl::Status CheckStrength(const std::vector<X509*>& verified) {
+  for (size_t i = 0; i + 1 < verified.size(); ++i) {
+    absl::Status strength = CheckSignatureStrength(*verified[i]);
+    if (strength.ok()) strength = CheckKeyStrength(*verified[i]);
+    if (!strength.ok()) {
+      const ChainError where = {X509_V_OK, i, verified[i]};
+      return absl::InvalidArgumentError(absl::StrCat(Which(where), ": ", strength.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+PeerVerdict VerifyPeer(absl::Span<CRYPTO_BUFFER* const> chain, PeerRole role,
+                       const TrustBundle& bundle, absl::Time now) {
+  PeerVerdict verdict;
+  if (chain.empty() || chain.size() > kMaxChain) {
+    Refuse(Reason::kBadCertificate,
+           absl::StrCat("it sent ", chain.size(), " certificates instead of 1 to ", kMaxChain),
+           verdict);
+    return verdict;
+  }
+  std::vector<bssl::UniquePtr<X509>> certificates;
+  std::vector<X509*> borrowed;
+  for (size_t i = 0; i < chain.size(); ++i) {
+    certificates.emplace_back(X509_parse_from_buffer(chain[i]));
+    ERR_clear_error();
+    if (certificates.back() == nullptr) {
+      Refuse(Reason::kBadCertificate, absl::StrCat("certificate ", i + 1, " is malformed"),
+             verdict);
+      return verdict;
+    }
+    borrowed.push_back(certificates.back().get());
+  }
+  X509* leaf = borrowed.front();
+  SvidCheck svid = CheckSvid(*leaf);
+  if (!svid.status.ok()) {
+    Refuse(svid.reason, absl::StrCat("its certificate: ", svid.status.message()), verdict);
+    return verdict;
+  }
+  const absl::string_view trust_domain = svid.id->trust_domain();
+  const std::vector<X509*>& roots = bundle.RootsOf(trust_domain);
+  if (roots.empty()) {
+    Refuse(Reason::kForeignTrustDomain,
+           absl::StrCat("it says it is ", svid.id->text(), ", and our trust bundle has no root of ",
+                        trust_domain),
+           verdict);
+    return verdict;
+  }
+  ChainVerifier verifier(leaf, absl::MakeConstSpan(borrowed).subspan(1), role, now);
+  if (ChainError error = verifier.Verify(roots); error.code != X509_V_OK) {
+    Explain(error, trust_domain, now, verdict);
+    return verdict;
+  }
+  if (absl::Status strength = CheckStrength(verifier.verified()); !strength.ok()) {
+    Refuse(Reason::kWeakKey, strength.message(), verdict);
+    return verdict;
+  }
+  absl::Time not_after = absl::InfiniteFuture();
+  for (const X509* certificate : verifier.verified()) {
+    not_after = std::min(not_after, ToTime(X509_get0_notAfter(certificate)));
+  }
+  verdict.peer = Peer{*std::move(svid.id), Describe(*leaf), not_after};
+  return verdict;
+}
+
+void RequireIdentity(absl::Span<const base::SpiffeId> expected, PeerVerdict& verdict) {
+  if (!verdict.status.ok()) return;
+  for (const base::SpiffeId& id : expected) {
+    if (id == verdict.peer->id) return;
+  }
+  const std::string wanted =
+      absl::StrJoin(expected.subspan(0, 4), " or ",
+                    [](std::string* out, const base::SpiffeId& id) { *out += id.text(); });
+  Refuse(Reason::kWrongSan,
+         absl::StrCat("expected ", expected.empty() ? "nobody" : wanted,
+                      expected.size() > 4 ? " or others" : "", ", got ", verdict.peer->id.text(),
+                      "; is it in the service's list of principals?"),
+         verdict);
+}
+
+}  // namespace kith::tls

@@ -1,0 +1,111 @@
+"""Certificates rotate, the control plane dies, sidecars come and go: and no request fails."""
+
+import signal
+import time
+import unittest
+
+from mesh import Load, Mesh, allow, await_true, documents, metric_labels, request, service
+
+HOST = "backend.demo.svc.cluster.local"
+
+
+class LifecycleTest(unittest.TestCase):
+    def start(self, lifetime):
+        self.mesh = Mesh(leaf_lifetime=lifetime)
+        self.addCleanup(self.mesh.__exit__, None)
+        self.app, _ = self.mesh.nginx("location / { return 200 ok; }")
+        self.mesh.write("mesh.yaml", documents(service("backend", self.app),
+                                               allow("everyone", "backend", "  - {}")))
+        self.mesh.start()
+        self.backend = self.mesh.add("backend", inbound=[(self.app, "HTTP")])
+        self.frontend = self.mesh.add("frontend", outbound=[(HOST, 80)])
+        self.through = self.frontend.outbound[HOST]
+        await_true("the way to the backend", lambda: request(self.through).status == 200)
+
+    def rotations(self, workload):
+        return workload.metric("kith_identity_rotations_total", result="ok")
+
+    def test_loses_no_request_while_both_sides_rotate_every_second(self):
+        self.start("2s")
+        before = self.rotations(self.frontend), self.rotations(self.backend)
+        load = Load(self.through, 10)
+        serials = set()
+        for _ in range(20):
+            serials |= metric_labels(self.backend.metrics_port,
+                                     "kith_tls_handshakes_by_certificate_total", "serial")
+            time.sleep(0.45)
+        requests, failed = load.finish()
+        self.assertEqual(failed, 0)
+        self.assertGreater(requests, 1000)
+        for workload, count in zip((self.frontend, self.backend), before):
+            self.assertGreater(self.rotations(workload) - count, 5)
+        # New handshakes present the new leaves.
+        self.assertGreater(len(serials), 4)
+        self.assertIn(self.backend.serial(), metric_labels(
+            self.backend.metrics_port, "kith_certificate_not_after_timestamp_seconds", "serial"))
+
+    def test_loses_no_request_while_the_control_plane_is_killed_and_renews_after_its_return(self):
+        self.start("20s")
+        load = Load(self.through, 24)
+        self.mesh.control_plane.end(signal.SIGKILL)
+        time.sleep(13)  # Past half of the life, when renewal is due, and beyond a quarter more.
+        stale = self.backend.serial(), self.frontend.serial()
+        self.assertFalse(self.backend.status()["controlPlane"]["connected"])
+        back = time.monotonic()
+        self.mesh.start()
+        for workload, serial in zip((self.backend, self.frontend), stale):
+            await_true(f"{workload.name} renews", lambda: workload.serial() != serial, 5)
+        self.assertLess(time.monotonic() - back, 6)
+        requests, failed = load.finish()
+        self.assertEqual(failed, 0)
+        self.assertGreater(requests, 1000)
+
+    def test_fails_closed_past_expiry_and_heals_without_a_restart(self):
+        self.start("4s")
+        self.mesh.control_plane.end(signal.SIGKILL)
+        await_true("requests fail once the certificates have ended",
+                   lambda: request(self.through).status == 503, 20)
+        self.assertIn(self.frontend.logged(status=503)["reason"],
+                      ("certificate_expired", "alert_received", "no_identity", "upstream_reset"))
+        self.mesh.start()
+        await_true("requests pass again", lambda: request(self.through).status == 200, 10)
+
+    def test_rotates_on_demand_with_a_new_key(self):
+        self.start("1h")
+        serial = self.backend.serial()
+        rotated = self.mesh.kithctl("certs", "rotate", "--sidecar", self.backend.socket)
+        self.assertNotEqual(rotated["chain"][0]["serial"], serial)
+        self.assertEqual(rotated["generation"], 2)
+
+    def test_endpoints_appear_and_vanish_by_themselves(self):
+        self.start("1h")
+        second = self.mesh.add("backend-2", "backend", inbound=[(self.app, "HTTP")])
+
+        def endpoints():
+            ports = self.frontend.status()["config"]["services"][0]["ports"]
+            return {endpoint["workload"] for endpoint in ports[0]["endpoints"]}
+
+        await_true("two endpoints", lambda: endpoints() == {"demo/backend", "demo/backend-2"})
+        load = Load(self.through, 4)
+        time.sleep(1)
+        self.assertEqual(second.process.end(signal.SIGTERM), 0)
+        await_true("one endpoint", lambda: endpoints() == {"demo/backend"})
+        requests, failed = load.finish()
+        self.assertEqual(failed, 0)
+        self.assertGreater(requests, 1000)
+
+    def test_starts_again_with_the_same_root_after_everything_ended(self):
+        self.start("1h")
+        root = self.backend.certs()["roots"][0]["serial"]
+        for workload in (self.frontend, self.backend):
+            self.assertEqual(workload.process.end(signal.SIGTERM), 0)
+        self.assertEqual(self.mesh.control_plane.end(signal.SIGTERM), 0)
+        self.mesh.start()
+        for workload in (self.backend, self.frontend):
+            workload.start().await_ready()
+        await_true("requests pass again", lambda: request(self.through).status == 200)
+        self.assertEqual(self.backend.certs()["roots"][0]["serial"], root)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""Runs the integration scenarios, each file in a process of its own, and prints a line per case.
+
+usage: run.py [FILE...]      the last line reads "PASSED FAILED"
+Needs the three programs built (bazel-bin/source, or KITH_BIN).
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+# unittest -v writes "test_x (module.Class.test_x) ... ok", the result perhaps some lines later.
+CASE = re.compile(r"^(test_\w+) \([\w.]+\)")
+RESULT = re.compile(r"\b(ok|FAIL|ERROR)$")
+
+
+def run(path):
+    """(passed, failed) of one file."""
+    started = time.monotonic()
+    try:
+        done = subprocess.run([sys.executable, "-m", "unittest", "-v", path.stem], cwd=HERE,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=600)
+        output, code = done.stdout, done.returncode
+    except subprocess.TimeoutExpired as error:
+        output, code = (error.stdout or b"").decode(errors="replace"), 1
+    passed = failed = 0
+    case = None
+    for line in output.splitlines():
+        if match := CASE.match(line):
+            case = match.group(1)
+        if case and (result := RESULT.search(line)):
+            good = result.group(1) == "ok"
+            print(f"{'PASS' if good else 'FAIL'}  integration/{path.stem}: "
+                  f"it {case[5:].replace('_', ' ')}", flush=True)
+            passed, failed = passed + good, failed + (not good)
+            case = None
+    if code != 0 and failed == 0:
+        print(f"FAIL  integration/{path.stem} (exit code {code})", flush=True)
+        failed = 1
+    if failed:
+        print(output)
+    print(f"      {path.stem}: {time.monotonic() - started:.0f} s", flush=True)
+    return passed, failed
+
+
+def main():
+    paths = [pathlib.Path(p).resolve() for p in sys.argv[1:]] or sorted(HERE.glob("*_test.py"))
+    results = [run(path) for path in paths]
+    print(sum(r[0] for r in results), sum(r[1] for r in results))
+
+
+if __name__ == "__main__":
+    main()
