@@ -71,7 +71,8 @@ void DiscoveryClient::Open() {
     return;
   }
   opened_ = options_.clock->Now();
-  stream_ = std::make_unique<DiscoveryStream>(loop_, channel_.Get(), *token, *this);
+  DiscoveryStream::Handler& self = *this;
+  stream_ = std::make_unique<DiscoveryStream>(loop_, channel_.Get(), *token, self);
   bool first = true;
   for (DiscoveryStream::Request& request : store_.Subscriptions()) {
     if (std::exchange(first, false)) SetNode(request);

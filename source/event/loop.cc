@@ -68,7 +68,7 @@ Loop::~Loop() {
   for (bool more = true; more;) {
     DropPosted();
     FinishTurn();
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     more = !posted_.empty() || !doomed_.empty();
   }
   while (!lingering_.empty()) {
@@ -113,7 +113,7 @@ bool Loop::RunOnce() {
 
 void Loop::Stop() {
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     stopping_ = true;
   }
   uv_async_send(&wakeup_);
@@ -122,7 +122,7 @@ void Loop::Stop() {
 void Loop::Post(absl::AnyInvocable<void()> work) {
   bool first;
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     first = posted_.empty();
     posted_.push_back(std::move(work));
   }
@@ -134,7 +134,7 @@ void Loop::RunPosted() {
   std::vector<absl::AnyInvocable<void()>> posted;
   bool stopping;
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     posted.swap(posted_);
     stopping = std::exchange(stopping_, false);
   }
@@ -147,7 +147,7 @@ void Loop::RunPosted() {
 
 void Loop::DropPosted() {
   std::vector<absl::AnyInvocable<void()>> posted;
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   posted.swap(posted_);
   // Destroyed without the lock (declared before it): what the work holds may post in its
   // destructor.

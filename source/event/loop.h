@@ -11,13 +11,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "source/base/byte_chain.h"
 
@@ -129,9 +128,10 @@ class Loop {
   size_t scheduled_ = 0;
   std::vector<std::unique_ptr<Deletable>> doomed_;
   absl::flat_hash_set<Lingering*> lingering_;
-  absl::Mutex mutex_;
-  std::vector<absl::AnyInvocable<void()>> posted_ ABSL_GUARDED_BY(mutex_);
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  // Not absl::Mutex: ThreadSanitizer cannot see into the installed library's.
+  std::mutex mutex_;
+  std::vector<absl::AnyInvocable<void()>> posted_;  // Under mutex_.
+  bool stopping_ = false;                           // Under mutex_.
 };
 
 }  // namespace kith::event

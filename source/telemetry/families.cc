@@ -7,8 +7,8 @@ namespace {
 using absl::string_view;
 
 // Istio's bounds, in milliseconds.
-constexpr double kMilliseconds[] = {0.5,   1,     5,     10,    25,     50,     100,
-                                    250,   500,   1000,  2500,  5000,   10000,  30000,
+constexpr double kMilliseconds[] = {0.5,   1,      5,      10,      25,     50,    100,
+                                    250,   500,    1000,   2500,    5000,   10000, 30000,
                                     60000, 300000, 600000, 1800000, 3600000};
 constexpr double kBytes[] = {1, 10, 100, 1000, 10000, 100000, 1e6, 1e7, 1e8, 1e9};
 constexpr double kSeconds[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
@@ -59,6 +59,7 @@ constexpr string_view kSide[] = {"side"};
 constexpr string_view kCertificate[] = {"kind", "serial", "principal"};
 constexpr string_view kTypeResult[] = {"type", "result"};
 constexpr string_view kType[] = {"type"};
+constexpr string_view kCause[] = {"cause"};
 constexpr string_view kKind[] = {"kind"};
 constexpr string_view kState[] = {"state"};
 constexpr string_view kBuildLabels[] = {"component", "tag"};
@@ -67,8 +68,11 @@ constexpr absl::Span<const string_view> None() { return absl::MakeConstSpan(kNoL
 
 }  // namespace
 
-constexpr Family kRequests{"istio_requests_total", MetricType::kCounter,
-                           "Requests, by both identities and the response.", kRequestLabels, {}};
+constexpr Family kRequests{"istio_requests_total",
+                           MetricType::kCounter,
+                           "Requests, by both identities and the response.",
+                           kRequestLabels,
+                           {}};
 constexpr Family kRequestDuration{"istio_request_duration_milliseconds", MetricType::kHistogram,
                                   "From a request's head to the end of its response.",
                                   kDistributionLabels, kMilliseconds};
@@ -76,122 +80,236 @@ constexpr Family kRequestBytes{"istio_request_bytes", MetricType::kHistogram,
                                "Sizes of request bodies.", kDistributionLabels, kBytes};
 constexpr Family kResponseBytes{"istio_response_bytes", MetricType::kHistogram,
                                 "Sizes of response bodies.", kDistributionLabels, kBytes};
-constexpr Family kTcpSentBytes{"istio_tcp_sent_bytes_total", MetricType::kCounter,
-                               "Bytes sent to the client of TCP connections.", kTcpLabels, {}};
-constexpr Family kTcpReceivedBytes{"istio_tcp_received_bytes_total", MetricType::kCounter,
+constexpr Family kTcpSentBytes{"istio_tcp_sent_bytes_total",
+                               MetricType::kCounter,
+                               "Bytes sent to the client of TCP connections.",
+                               kTcpLabels,
+                               {}};
+constexpr Family kTcpReceivedBytes{"istio_tcp_received_bytes_total",
+                                   MetricType::kCounter,
                                    "Bytes received from the client of TCP connections.",
-                                   kTcpLabels, {}};
-constexpr Family kTcpOpened{"istio_tcp_connections_opened_total", MetricType::kCounter,
-                            "TCP connections that were let through.", kTcpLabels, {}};
-constexpr Family kTcpClosed{"istio_tcp_connections_closed_total", MetricType::kCounter,
-                            "TCP connections that have ended.", kTcpLabels, {}};
-constexpr Family kConnectionsActive{"kith_connections_active", MetricType::kGauge,
-                                    "Connections accepted and not yet closed.", kDirection, {}};
-constexpr Family kConnectionsRefused{"kith_connections_refused_total", MetricType::kCounter,
+                                   kTcpLabels,
+                                   {}};
+constexpr Family kTcpOpened{"istio_tcp_connections_opened_total",
+                            MetricType::kCounter,
+                            "TCP connections that were let through.",
+                            kTcpLabels,
+                            {}};
+constexpr Family kTcpClosed{"istio_tcp_connections_closed_total",
+                            MetricType::kCounter,
+                            "TCP connections that have ended.",
+                            kTcpLabels,
+                            {}};
+constexpr Family kConnectionsActive{"kith_connections_active",
+                                    MetricType::kGauge,
+                                    "Connections accepted and not yet closed.",
+                                    kDirection,
+                                    {}};
+constexpr Family kConnectionsRefused{"kith_connections_refused_total",
+                                     MetricType::kCounter,
                                      "Connections that ended before they carried anything.",
-                                     kDirectionReason, {}};
-constexpr Family kUpstreamConnectionsActive{"kith_upstream_connections_active", MetricType::kGauge,
+                                     kDirectionReason,
+                                     {}};
+constexpr Family kUpstreamConnectionsActive{"kith_upstream_connections_active",
+                                            MetricType::kGauge,
                                             "HTTP connections to upstreams, idle or busy.",
-                                            None(), {}};
-constexpr Family kUpstreamConnects{"kith_upstream_connects_total", MetricType::kCounter,
-                                   "Attempts to connect to an upstream (ok, failed).", kResult, {}};
-constexpr Family kHttpBadRequests{"kith_http_bad_requests_total", MetricType::kCounter,
+                                            None(),
+                                            {}};
+constexpr Family kUpstreamConnects{"kith_upstream_connects_total",
+                                   MetricType::kCounter,
+                                   "Attempts to connect to an upstream (ok, failed).",
+                                   kResult,
+                                   {}};
+constexpr Family kHttpBadRequests{"kith_http_bad_requests_total",
+                                  MetricType::kCounter,
                                   "Requests refused as malformed or ambiguous, by what is wrong.",
-                                  kReason, {}};
-constexpr Family kHttpRetries{"kith_http_retries_total", MetricType::kCounter,
-                              "Requests sent again, by what went wrong the first time.", kReason, {}};
+                                  kReason,
+                                  {}};
+constexpr Family kHttpRetries{"kith_http_retries_total",
+                              MetricType::kCounter,
+                              "Requests sent again, by what went wrong the first time.",
+                              kReason,
+                              {}};
 constexpr Family kPolicyDecisions{
-    "kith_policy_decisions_total", MetricType::kCounter,
+    "kith_policy_decisions_total",
+    MetricType::kCounter,
     "Authorization decisions (allow, deny) by deciding policy; \"none\" where none decided.",
-    kDecision, {}};
-constexpr Family kAccessLogDropped{"kith_access_log_dropped_total", MetricType::kCounter,
-                                   "Access-log lines dropped because writing them was too slow.",
-                                   None(), {}};
-constexpr Family kTlsHandshakes{"kith_tls_handshakes_total", MetricType::kCounter,
+    kDecision,
+    {}};
+constexpr Family kAccessLogDropped{"kith_access_log_dropped_total",
+                                   MetricType::kCounter,
+                                   "Access-log lines lost: the queue was full, or writing failed.",
+                                   kCause,
+                                   {}};
+constexpr Family kTlsHandshakes{"kith_tls_handshakes_total",
+                                MetricType::kCounter,
                                 "TLS handshakes (ok, failed) by reason and pair of principals.",
-                                kHandshake, {}};
+                                kHandshake,
+                                {}};
 constexpr Family kTlsHandshakesByCertificate{
-    "kith_tls_handshakes_by_certificate_total", MetricType::kCounter,
-    "Successful handshakes by serial of our own leaf; the newest leaves only.", kSideSerial, {}};
+    "kith_tls_handshakes_by_certificate_total",
+    MetricType::kCounter,
+    "Successful handshakes by serial of our own leaf; the newest leaves only.",
+    kSideSerial,
+    {}};
 constexpr Family kTlsHandshakeDuration{"kith_tls_handshake_duration_seconds",
                                        MetricType::kHistogram, "Time of successful handshakes.",
                                        kSide, kSeconds};
 constexpr Family kCertificateNotAfter{"kith_certificate_not_after_timestamp_seconds",
                                       MetricType::kGauge,
                                       "When a certificate ends, in seconds since 1970.",
-                                      kCertificate, {}};
+                                      kCertificate,
+                                      {}};
 constexpr Family kCertificateNotBefore{"kith_certificate_not_before_timestamp_seconds",
                                        MetricType::kGauge,
                                        "When a certificate begins, in seconds since 1970.",
-                                       kCertificate, {}};
-constexpr Family kIdentityRotations{"kith_identity_rotations_total", MetricType::kCounter,
+                                       kCertificate,
+                                       {}};
+constexpr Family kIdentityRotations{"kith_identity_rotations_total",
+                                    MetricType::kCounter,
                                     "Attempts to renew the workload's certificate (ok, failed).",
-                                    kResultReason, {}};
-constexpr Family kIdentityGeneration{"kith_identity_generation", MetricType::kGauge,
+                                    kResultReason,
+                                    {}};
+constexpr Family kIdentityGeneration{"kith_identity_generation",
+                                     MetricType::kGauge,
                                      "How many certificates were put to use since the start.",
-                                     None(), {}};
-constexpr Family kConfigUpdates{"kith_config_updates_total", MetricType::kCounter,
-                                "Configuration received (ack, nack), by type.", kTypeResult, {}};
+                                     None(),
+                                     {}};
+constexpr Family kConfigUpdates{"kith_config_updates_total",
+                                MetricType::kCounter,
+                                "Configuration received (ack, nack), by type.",
+                                kTypeResult,
+                                {}};
 constexpr Family kConfigLastSuccess{"kith_config_last_success_timestamp_seconds",
                                     MetricType::kGauge,
                                     "When configuration was last accepted, in seconds since 1970.",
-                                    kType, {}};
-constexpr Family kControlPlaneConnected{"kith_control_plane_connected", MetricType::kGauge,
+                                    kType,
+                                    {}};
+constexpr Family kControlPlaneConnected{"kith_control_plane_connected",
+                                        MetricType::kGauge,
                                         "1 while the stream to the control plane is open.",
-                                        None(), {}};
-constexpr Family kCaIssued{"kith_ca_issued_total", MetricType::kCounter, "Certificates issued.",
-                           None(), {}};
-constexpr Family kCaRejected{"kith_ca_rejected_total", MetricType::kCounter,
-                             "Certificate requests refused, by reason.", kReason, {}};
+                                        None(),
+                                        {}};
+constexpr Family kCaIssued{
+    "kith_ca_issued_total", MetricType::kCounter, "Certificates issued.", None(), {}};
+constexpr Family kCaRejected{"kith_ca_rejected_total",
+                             MetricType::kCounter,
+                             "Certificate requests refused, by reason.",
+                             kReason,
+                             {}};
 constexpr Family kCaIssueDuration{"kith_ca_issue_duration_seconds", MetricType::kHistogram,
-                                  "Time to check, sign and record a certificate.", None(), kSeconds};
-constexpr Family kCaNotAfter{"kith_ca_not_after_timestamp_seconds", MetricType::kGauge,
-                             "When the root and the signing certificate end, in seconds since 1970.",
-                             kKind, {}};
-constexpr Family kTokenChecks{"kith_token_checks_total", MetricType::kCounter,
-                              "Bearer tokens checked (ok, failed), by reason.", kResultReason, {}};
-constexpr Family kXdsConnections{"kith_xds_connections", MetricType::kGauge,
-                                 "Sidecars connected for configuration.", None(), {}};
-constexpr Family kXdsPushes{"kith_xds_pushes_total", MetricType::kCounter,
-                            "Responses sent to sidecars, by type.", kType, {}};
-constexpr Family kXdsAcks{"kith_xds_acks_total", MetricType::kCounter,
-                          "Responses sidecars accepted, by type.", kType, {}};
-constexpr Family kXdsNacks{"kith_xds_nacks_total", MetricType::kCounter,
-                           "Responses sidecars refused, by type.", kType, {}};
-constexpr Family kRegistryFiles{"kith_registry_files", MetricType::kGauge,
-                                "Configuration files (good, bad).", kState, {}};
-constexpr Family kRegistryReloads{"kith_registry_reloads_total", MetricType::kCounter,
-                                  "Times the registry was read again (ok, failed).", kResult, {}};
-constexpr Family kRegistryResources{"kith_registry_resources", MetricType::kGauge,
-                                    "Resources in force, by kind.", kKind, {}};
-constexpr Family kBuild{"istio_build", MetricType::kGauge, "The version that runs.", kBuildLabels,
-                        {}};
-constexpr Family kSeriesDropped{"kith_metrics_series_dropped_total", MetricType::kCounter,
+                                  "Time to check, sign and record a certificate.", None(),
+                                  kSeconds};
+constexpr Family kCaNotAfter{
+    "kith_ca_not_after_timestamp_seconds",
+    MetricType::kGauge,
+    "When the root and the signing certificate end, in seconds since 1970.",
+    kKind,
+    {}};
+constexpr Family kTokenChecks{"kith_token_checks_total",
+                              MetricType::kCounter,
+                              "Bearer tokens checked (ok, failed), by reason.",
+                              kResultReason,
+                              {}};
+constexpr Family kXdsConnections{"kith_xds_connections",
+                                 MetricType::kGauge,
+                                 "Sidecars connected for configuration.",
+                                 None(),
+                                 {}};
+constexpr Family kXdsPushes{"kith_xds_pushes_total",
+                            MetricType::kCounter,
+                            "Responses sent to sidecars, by type.",
+                            kType,
+                            {}};
+constexpr Family kXdsAcks{"kith_xds_acks_total",
+                          MetricType::kCounter,
+                          "Responses sidecars accepted, by type.",
+                          kType,
+                          {}};
+constexpr Family kXdsNacks{"kith_xds_nacks_total",
+                           MetricType::kCounter,
+                           "Responses sidecars refused, by type.",
+                           kType,
+                           {}};
+constexpr Family kRegistryFiles{
+    "kith_registry_files", MetricType::kGauge, "Configuration files (good, bad).", kState, {}};
+constexpr Family kRegistryReloads{"kith_registry_reloads_total",
+                                  MetricType::kCounter,
+                                  "Times the registry was read again (ok, failed).",
+                                  kResult,
+                                  {}};
+constexpr Family kRegistryResources{
+    "kith_registry_resources", MetricType::kGauge, "Resources in force, by kind.", kKind, {}};
+constexpr Family kBuild{
+    "istio_build", MetricType::kGauge, "The version that runs.", kBuildLabels, {}};
+constexpr Family kSeriesDropped{"kith_metrics_series_dropped_total",
+                                MetricType::kCounter,
                                 "Times a new series was counted as \"overflow\" instead.",
-                                None(), {}};
+                                None(),
+                                {}};
+
+// What every Prometheus client exports of its process; process_metrics.cc reads them.
+constexpr Family kProcessCpuSeconds{
+    "process_cpu_seconds_total", MetricType::kCounter, "User and system time spent.", None(), {}};
+constexpr Family kProcessResidentMemory{
+    "process_resident_memory_bytes", MetricType::kGauge, "Resident memory.", None(), {}};
+constexpr Family kProcessOpenFds{
+    "process_open_fds", MetricType::kGauge, "Open file descriptors.", None(), {}};
+constexpr Family kProcessMaxFds{
+    "process_max_fds", MetricType::kGauge, "How many file descriptors may be open.", None(), {}};
+constexpr Family kProcessStartTime{"process_start_time_seconds",
+                                   MetricType::kGauge,
+                                   "When the process began, in seconds since 1970.",
+                                   None(),
+                                   {}};
 
 absl::Span<const Family* const> AllFamilies() {
   static constexpr const Family* kAll[] = {
-      &kRequests,          &kRequestDuration,
-      &kRequestBytes,      &kResponseBytes,
-      &kTcpSentBytes,      &kTcpReceivedBytes,
-      &kTcpOpened,         &kTcpClosed,
-      &kConnectionsActive, &kConnectionsRefused,
-      &kUpstreamConnectionsActive, &kUpstreamConnects,
-      &kHttpBadRequests,   &kHttpRetries,
-      &kPolicyDecisions,   &kAccessLogDropped,
-      &kTlsHandshakes,     &kTlsHandshakesByCertificate,
-      &kTlsHandshakeDuration, &kCertificateNotAfter,
-      &kCertificateNotBefore, &kIdentityRotations,
-      &kIdentityGeneration, &kConfigUpdates,
-      &kConfigLastSuccess, &kControlPlaneConnected,
-      &kCaIssued,          &kCaRejected,
-      &kCaIssueDuration,   &kCaNotAfter,
-      &kTokenChecks,       &kXdsConnections,
-      &kXdsPushes,         &kXdsAcks,
-      &kXdsNacks,          &kRegistryFiles,
-      &kRegistryReloads,   &kRegistryResources,
-      &kBuild,             &kSeriesDropped,
+      &kRequests,
+      &kRequestDuration,
+      &kRequestBytes,
+      &kResponseBytes,
+      &kTcpSentBytes,
+      &kTcpReceivedBytes,
+      &kTcpOpened,
+      &kTcpClosed,
+      &kConnectionsActive,
+      &kConnectionsRefused,
+      &kUpstreamConnectionsActive,
+      &kUpstreamConnects,
+      &kHttpBadRequests,
+      &kHttpRetries,
+      &kPolicyDecisions,
+      &kAccessLogDropped,
+      &kTlsHandshakes,
+      &kTlsHandshakesByCertificate,
+      &kTlsHandshakeDuration,
+      &kCertificateNotAfter,
+      &kCertificateNotBefore,
+      &kIdentityRotations,
+      &kIdentityGeneration,
+      &kConfigUpdates,
+      &kConfigLastSuccess,
+      &kControlPlaneConnected,
+      &kCaIssued,
+      &kCaRejected,
+      &kCaIssueDuration,
+      &kCaNotAfter,
+      &kTokenChecks,
+      &kXdsConnections,
+      &kXdsPushes,
+      &kXdsAcks,
+      &kXdsNacks,
+      &kRegistryFiles,
+      &kRegistryReloads,
+      &kRegistryResources,
+      &kBuild,
+      &kSeriesDropped,
+      &kProcessCpuSeconds,
+      &kProcessResidentMemory,
+      &kProcessOpenFds,
+      &kProcessMaxFds,
+      &kProcessStartTime,
   };
   return kAll;
 }

@@ -8,7 +8,8 @@
 
 namespace kith::telemetry {
 
-// All families, in the order of their declaration here.
+// All families, in the order of their declaration here. The process_* ones are not counted in a
+// shard: process_metrics.h reads them.
 absl::Span<const Family* const> AllFamilies();
 
 // ---- Sidecar: traffic ----
@@ -60,5 +61,10 @@ extern const Family kRegistryResources;
 // ---- Every program ----
 extern const Family kBuild;
 extern const Family kSeriesDropped;
+extern const Family kProcessCpuSeconds;
+extern const Family kProcessResidentMemory;
+extern const Family kProcessOpenFds;
+extern const Family kProcessMaxFds;
+extern const Family kProcessStartTime;
 
 }  // namespace kith::telemetry

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <map>
 #include <utility>
 
@@ -9,14 +10,21 @@
 #include "source/base/check.h"
 #include "source/telemetry/families.h"
 #include "source/telemetry/process_metrics.h"
+#include "source/telemetry/text_format.h"
 
 namespace kith::telemetry {
 
 struct Shard::Series {
-  Series(const Family& family, Labels label_values)
-      : labels(label_values.begin(), label_values.end()), histogram(family.bounds) {}
+  Series(const Family& of, Labels values) : family(of), histogram(of.bounds) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (i > 0) labels += ',';
+      AppendLabel(of.labels[i], values[i], labels);
+    }
+  }
 
-  const std::vector<std::string> labels;
+  const Family& family;
+  std::string labels;   // a="b",c="d": as it is shown, formatted once.
+  size_t position = 0;  // In listed_.
   Counter counter;
   Gauge gauge;
   Histogram histogram;
@@ -24,76 +32,36 @@ struct Shard::Series {
 
 namespace {
 
-constexpr char kLabelEnd = '\xff';  // Never in UTF-8, so keys cannot be confused.
-
+// Each value behind its length: no value, whatever its bytes, is taken for two others.
 void MakeKey(Shard::Labels labels, std::string& key) {
   key.clear();
   for (absl::string_view label : labels) {
+    const auto size = static_cast<uint32_t>(label.size());
+    key.append(reinterpret_cast<const char*>(&size), sizeof size);
     key.append(label.data(), label.size());
-    key.push_back(kLabelEnd);
   }
-}
-
-void AppendEscaped(absl::string_view value, std::string& out) {
-  for (char c : value) {
-    if (c == '\\') {
-      out += "\\\\";
-    } else if (c == '"') {
-      out += "\\\"";
-    } else if (c == '\n') {
-      out += "\\n";
-    } else {
-      out += c;
-    }
-  }
-}
-
-void AppendNumber(double value, std::string& out) {
-  if (value == std::floor(value) && std::abs(value) < 1e15) {
-    absl::StrAppend(&out, static_cast<int64_t>(value));
-  } else {
-    absl::StrAppend(&out, value);
-  }
-}
-
-// name{a="b",c="d"} ; `extra` is one more label, already written.
-void AppendName(absl::string_view name, absl::string_view suffix, const Family& family,
-                const std::vector<std::string>& labels, absl::string_view extra,
-                std::string& out) {
-  absl::StrAppend(&out, name, suffix);
-  if (family.labels.empty() && extra.empty()) return;
-  out += '{';
-  for (size_t i = 0; i < family.labels.size(); ++i) {
-    if (i > 0) out += ',';
-    absl::StrAppend(&out, family.labels[i], "=\"");
-    AppendEscaped(labels[i], out);
-    out += '"';
-  }
-  if (!extra.empty()) absl::StrAppend(&out, family.labels.empty() ? "" : ",", extra);
-  out += '}';
 }
 
 // One series, summed over the shards.
 struct Total {
-  std::vector<std::string> labels;
   uint64_t count = 0;
   double value = 0;
   std::vector<uint64_t> buckets;
 };
 
-absl::string_view TypeName(MetricType type) {
-  switch (type) {
-    case MetricType::kCounter: return "counter";
-    case MetricType::kGauge: return "gauge";
-    case MetricType::kHistogram: return "histogram";
+void AppendName(absl::string_view name, absl::string_view suffix, absl::string_view labels,
+                absl::string_view bound, std::string& out) {
+  absl::StrAppend(&out, name, suffix);
+  if (!labels.empty() || !bound.empty()) {
+    absl::StrAppend(&out, "{", labels, labels.empty() || bound.empty() ? "" : ",", bound, "}");
   }
-  return "untyped";
+  out += ' ';
 }
 
-void AppendTotal(const Family& family, const Total& total, std::string& out) {
+void AppendTotal(const Family& family, absl::string_view labels, const Total& total,
+                 std::string& out) {
   if (family.type != MetricType::kHistogram) {
-    AppendName(family.name, "", family, total.labels, "", out);
-    out += ' ';
+    AppendName(family.name, "", labels, "", out);
     if (family.type == MetricType::kCounter) {
       absl::StrAppend(&out, total.count);
     } else {
@@ -103,29 +71,27 @@ void AppendTotal(const Family& family, const Total& total, std::string& out) {
     return;
   }
   uint64_t below = 0;
+  std::string bound;
   for (size_t i = 0; i < total.buckets.size(); ++i) {
     below += total.buckets[i];
-    std::string bound = "le=\"";
-    if (i < family.bounds.size()) {
-      AppendNumber(family.bounds[i], bound);
-    } else {
-      bound += "+Inf";
-    }
+    bound = "le=\"";
+    AppendNumber(i < family.bounds.size() ? family.bounds[i] : HUGE_VAL, bound);
     bound += '"';
-    AppendName(family.name, "_bucket", family, total.labels, bound, out);
-    absl::StrAppend(&out, " ", below, "\n");
+    AppendName(family.name, "_bucket", labels, bound, out);
+    absl::StrAppend(&out, below, "\n");
   }
-  AppendName(family.name, "_sum", family, total.labels, "", out);
-  out += ' ';
+  AppendName(family.name, "_sum", labels, "", out);
   AppendNumber(total.value, out);
   out += '\n';
-  AppendName(family.name, "_count", family, total.labels, "", out);
-  absl::StrAppend(&out, " ", below, "\n");
+  AppendName(family.name, "_count", labels, "", out);
+  absl::StrAppend(&out, below, "\n");
 }
 
 }  // namespace
 
 void Histogram::Observe(double value) {
+  // A clock that was set back must not make the sum fall, nor a NaN poison it for good.
+  if (!(value > 0)) value = 0;
   const auto bound = std::lower_bound(bounds_.begin(), bounds_.end(), value);
   buckets_[static_cast<size_t>(bound - bounds_.begin())].Add();
   sum_.Add(value);
@@ -137,24 +103,27 @@ Shard::~Shard() = default;
 Shard::Series& Shard::Get(const Family& family, Labels labels) {
   KITH_CHECK(labels.size() == family.labels.size(), "a series has its family's labels");
   MakeKey(labels, key_);
-  auto table = families_.find(&family);
-  if (table != families_.end()) {
-    auto series = table->second.find(key_);
-    if (series != table->second.end()) return *series->second;
-    if (table->second.size() >= kMaxSeries && &family != &kSeriesDropped) {
-      GetCounter(kSeriesDropped, {}).Add();
-      const std::vector<absl::string_view> overflow(labels.size(), "overflow");
-      MakeKey(overflow, key_);
-      absl::MutexLock lock(&mutex_);
-      auto& shared = families_[&family][key_];
-      if (shared == nullptr) shared = std::make_unique<Series>(family, overflow);
-      return *shared;
-    }
-  }
+  const auto table = families_.find(&family);
+  if (table == families_.end()) return Insert(family, labels);
+  const auto series = table->second.find(key_);
+  if (series != table->second.end()) return *series->second;
+  if (table->second.size() < kMaxSeries) return Insert(family, labels);
+
+  GetCounter(kSeriesDropped, {}).Add();
+  const std::vector<absl::string_view> overflow(labels.size(), "overflow");
+  MakeKey(overflow, key_);
+  const auto shared = families_[&family].find(key_);
+  if (shared != families_[&family].end()) return *shared->second;
+  return Insert(family, overflow);
+}
+
+Shard::Series& Shard::Insert(const Family& family, Labels labels) {
   auto made = std::make_unique<Series>(family, labels);
   Series& series = *made;
-  absl::MutexLock lock(&mutex_);
   families_[&family].emplace(key_, std::move(made));
+  absl::MutexLock lock(&mutex_);
+  series.position = listed_.size();
+  listed_.push_back(&series);
   return series;
 }
 
@@ -174,10 +143,32 @@ Histogram& Shard::GetHistogram(const Family& family, Labels labels) {
 }
 
 void Shard::Remove(const Family& family, Labels labels) {
+  KITH_CHECK(labels.size() == family.labels.size(), "a series has its family's labels");
+  const auto table = families_.find(&family);
+  if (table == families_.end()) return;
   MakeKey(labels, key_);
+  const auto found = table->second.find(key_);
+  if (found == table->second.end()) return;
+  std::unique_ptr<Series> series = std::move(found->second);
+  table->second.erase(found);
+
   absl::MutexLock lock(&mutex_);
-  auto table = families_.find(&family);
-  if (table != families_.end()) table->second.erase(key_);
+  listed_[series->position] = listed_.back();
+  listed_[series->position]->position = series->position;
+  listed_.pop_back();
+  if (scrapes_ > 0) removed_.push_back(std::move(series));
+}
+
+std::vector<const Shard::Series*> Shard::BeginScrape() {
+  absl::MutexLock lock(&mutex_);
+  ++scrapes_;
+  return std::vector<const Series*>(listed_.begin(), listed_.end());
+}
+
+void Shard::EndScrape() {
+  std::vector<std::unique_ptr<Series>> freed;  // Outlives the lock: freeing takes its time.
+  absl::MutexLock lock(&mutex_);
+  if (--scrapes_ == 0) freed.swap(removed_);
 }
 
 Metrics::Metrics() = default;
@@ -190,35 +181,28 @@ Shard& Metrics::AddShard() {
 }
 
 std::string Metrics::Text() const {
-  std::string out;
   absl::MutexLock lock(&mutex_);
-  for (const Family* family : AllFamilies()) {
-    std::map<std::string, Total> totals;
-    for (const auto& shard : shards_) {
-      absl::MutexLock shard_lock(&shard->mutex_);
-      auto table = shard->families_.find(family);
-      if (table == shard->families_.end()) continue;
-      for (const auto& [key, series] : table->second) {
-        Total& total = totals[key];
-        total.labels = series->labels;
-        switch (family->type) {
-          case MetricType::kCounter: total.count += series->counter.value(); break;
-          case MetricType::kGauge: total.value += series->gauge.value(); break;
-          case MetricType::kHistogram:
-            total.buckets.resize(family->bounds.size() + 1);
-            for (size_t i = 0; i < total.buckets.size(); ++i) {
-              total.buckets[i] += series->histogram.bucket(i);
-            }
-            total.value += series->histogram.sum();
-            break;
-        }
+  absl::flat_hash_map<const Family*, std::map<absl::string_view, Total>> totals;
+  for (const auto& shard : shards_) {
+    for (const Shard::Series* series : shard->BeginScrape()) {
+      Total& total = totals[&series->family][series->labels];
+      total.count += series->counter.value();
+      total.value += series->gauge.value() + series->histogram.sum();
+      if (series->family.type != MetricType::kHistogram) continue;
+      total.buckets.resize(series->family.bounds.size() + 1);
+      for (size_t i = 0; i < total.buckets.size(); ++i) {
+        total.buckets[i] += series->histogram.bucket(i);
       }
     }
-    if (totals.empty()) continue;
-    absl::StrAppend(&out, "# HELP ", family->name, " ", family->help, "\n# TYPE ", family->name,
-                    " ", TypeName(family->type), "\n");
-    for (const auto& [key, total] : totals) AppendTotal(*family, total, out);
   }
+  std::string out;
+  for (const Family* family : AllFamilies()) {
+    const auto found = totals.find(family);
+    if (found == totals.end()) continue;
+    AppendHeader(*family, out);
+    for (const auto& [labels, total] : found->second) AppendTotal(*family, labels, total, out);
+  }
+  for (const auto& shard : shards_) shard->EndScrape();
   AppendProcessMetrics(out);
   return out;
 }

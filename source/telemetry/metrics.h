@@ -1,10 +1,10 @@
 // Prometheus metrics, counted by each thread in a shard of its own without locks or atomic
 // read-modify-write, and summed when they are scraped.
-// Threads: a shard's series are looked up and changed by one thread only; Text() from any thread, at
-// any time; AddShard() from any thread.
-// Owns: Metrics its shards and every series; handles stay valid until Remove() names them.
-// Errors: none. Past kMaxSeries per family and shard, further label values share one series in which
-// every label reads "overflow", and kith_metrics_series_dropped_total counts.
+// Threads: a shard's series are looked up and changed by one thread only; Text() from any thread,
+// at any time; AddShard() from any thread. Owns: Metrics its shards and every series; handles stay
+// valid until Remove() names them. Errors: none. Past kMaxSeries per family and shard, further
+// label values share one series in which every label reads "overflow", and
+// kith_metrics_series_dropped_total counts.
 #pragma once
 
 #include <atomic>
@@ -46,7 +46,8 @@ class Gauge {
 
 class Histogram {
  public:
-  explicit Histogram(absl::Span<const double> bounds) : bounds_(bounds), buckets_(bounds.size() + 1) {}
+  explicit Histogram(absl::Span<const double> bounds)
+      : bounds_(bounds), buckets_(bounds.size() + 1) {}
   void Observe(double value);
 
   // Observations of bucket `index` alone, the last being those above every bound.
@@ -73,7 +74,8 @@ class Shard {
   Gauge& GetGauge(const Family& family, Labels labels);
   Histogram& GetHistogram(const Family& family, Labels labels);
 
-  // Takes one series out, such as a retired certificate's; its handle is dead.
+  // Takes one series out, such as a retired certificate's; its handle is dead. The series that
+  // overflowing labels share stays.
   void Remove(const Family& family, Labels labels);
 
  private:
@@ -82,11 +84,23 @@ class Shard {
   using Table = absl::flat_hash_map<std::string, std::unique_ptr<Series>>;
 
   Series& Get(const Family& family, Labels labels);
+  Series& Insert(const Family& family, Labels labels);
 
-  // Only the owner changes the tables, and only under the mutex: its own look-ups need none.
-  absl::Mutex mutex_;
+  // Between these two a scrape reads the series it was given without the mutex: what is removed
+  // meanwhile is freed when the last scrape ends.
+  std::vector<const Series*> BeginScrape();
+  void EndScrape();
+
+  // The owner's alone, so that looking up what exists takes no lock.
   absl::flat_hash_map<const Family*, Table> families_;
   std::string key_;
+
+  // Held to add or remove one pointer, or to copy them all: a scrape never keeps the owner waiting
+  // while it formats.
+  absl::Mutex mutex_;
+  std::vector<Series*> listed_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Series>> removed_ ABSL_GUARDED_BY(mutex_);
+  int scrapes_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 class Metrics {

@@ -4,23 +4,27 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <fstream>
+#include <string>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "source/telemetry/families.h"
+#include "source/telemetry/text_format.h"
 
 namespace kith::telemetry {
 
 namespace {
 
-void Append(absl::string_view name, absl::string_view type, absl::string_view help, double value,
-            std::string& out) {
-  absl::StrAppend(&out, "# HELP ", name, " ", help, "\n# TYPE ", name, " ", type, "\n", name, " ");
-  absl::StrAppendFormat(&out, "%.3f\n", value);
+void Append(const Family& family, double value, std::string& out) {
+  AppendHeader(family, out);
+  absl::StrAppend(&out, family.name, " ");
+  AppendNumber(value, out);
+  out += '\n';
 }
 
 double Seconds(const timeval& time) {
@@ -47,8 +51,7 @@ double StartTime() {
   const size_t name_end = stat.rfind(')');
   if (name_end == std::string::npos || uptime == 0) return -1;
   // Field 22, counted from the one behind the name, which is the third.
-  const std::vector<std::string> fields =
-      absl::StrSplit(stat.substr(name_end + 2), ' ');
+  const std::vector<std::string> fields = absl::StrSplit(stat.substr(name_end + 2), ' ');
   double ticks = 0;
   if (fields.size() < 20 || !absl::SimpleAtod(fields[19], &ticks)) return -1;
   const double since_boot = ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
@@ -60,25 +63,25 @@ double StartTime() {
 void AppendProcessMetrics(std::string& out) {
   rusage usage;
   if (getrusage(RUSAGE_SELF, &usage) == 0) {
-    Append("process_cpu_seconds_total", "counter", "User and system time spent.",
-           Seconds(usage.ru_utime) + Seconds(usage.ru_stime), out);
+    Append(kProcessCpuSeconds, Seconds(usage.ru_utime) + Seconds(usage.ru_stime), out);
   }
   std::ifstream statm("/proc/self/statm");
   double total_pages = 0;
   double resident_pages = 0;
   if (statm >> total_pages >> resident_pages) {
-    Append("process_resident_memory_bytes", "gauge", "Resident memory.",
-           resident_pages * static_cast<double>(sysconf(_SC_PAGESIZE)), out);
-  }
-  if (const int open_files = CountOpenFiles(); open_files >= 0) {
-    Append("process_open_fds", "gauge", "Open file descriptors.", open_files, out);
-  }
-  // Does not change, and must not move with the clock.
-  static const double start_time = StartTime();
-  if (start_time >= 0) {
-    Append("process_start_time_seconds", "gauge", "When the process began, since 1970.", start_time,
+    Append(kProcessResidentMemory, resident_pages * static_cast<double>(sysconf(_SC_PAGESIZE)),
            out);
   }
+  if (const int open_files = CountOpenFiles(); open_files >= 0) {
+    Append(kProcessOpenFds, open_files, out);
+  }
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    Append(kProcessMaxFds, static_cast<double>(limit.rlim_cur), out);
+  }
+  // Does not change, and must not move with the clock.
+  static const double start_time = std::floor(StartTime() * 1000) / 1000;
+  if (start_time >= 0) Append(kProcessStartTime, start_time, out);
 }
 
 }  // namespace kith::telemetry

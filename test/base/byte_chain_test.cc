@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <string>
@@ -27,6 +28,10 @@ std::string Text(size_t size, std::mt19937& random) {
   std::string text(size, '\0');
   for (char& c : text) c = static_cast<char>(random());
   return text;
+}
+
+absl::Span<const uint8_t> Bytes(const std::string& text) {
+  return absl::MakeConstSpan(reinterpret_cast<const uint8_t*>(text.data()), text.size());
 }
 
 // What a chain must behave like, whatever is done to it.
@@ -73,7 +78,7 @@ class Modelled {
     ASSERT_TRUE(Contents(chain_) == model_);
     absl::Span<const uint8_t> front = chain_.Front();
     ASSERT_EQ(front.empty(), model_.empty());
-    ASSERT_EQ(std::memcmp(front.data(), model_.data(), front.size()), 0);
+    ASSERT_TRUE(std::equal(front.begin(), front.end(), Bytes(model_).begin()));
   }
 
  private:

@@ -1,10 +1,8 @@
 #include "source/controlplane/ca/audit_log.h"
 
 #include <gmock/gmock.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
-#include <csignal>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -77,15 +75,11 @@ TEST_F(AuditLogTest, BeginsALineOfItsOwnAfterATornOne) {
 TEST_F(AuditLogTest, SaysSoWhenALineDoesNotFitAndLeavesNoHalf) {
   ASSERT_TRUE(audit_->Append({}).ok());
   size_t before = directory_.Read("state/audit.jsonl").size();
-  // A file that may not grow beyond a few bytes more stands for a full disk.
-  struct rlimit old_limit;
-  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old_limit), 0);
-  auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
-  struct rlimit limit = {before + 10, old_limit.rlim_max};
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
-  absl::Status status = audit_->Append({});
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &old_limit), 0);
-  std::signal(SIGXFSZ, old_handler);
+  absl::Status status;
+  {
+    FullDisk full(before + 10);
+    status = audit_->Append({});
+  }
   EXPECT_EQ(RefusalOf(status), Refusal::kAuditUnavailable);
   EXPECT_THAT(status.message(), HasSubstr("audit.jsonl"));
   EXPECT_EQ(directory_.Read("state/audit.jsonl").size(), before);

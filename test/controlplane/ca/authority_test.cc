@@ -194,6 +194,20 @@ TEST_F(AuthorityTest, RecordsEveryDecision) {
   EXPECT_EQ(lines[1]["reason"], "request_malformed");
 }
 
+TEST_F(AuthorityTest, IssuesNothingThatItCannotRecord) {
+  auto authority = MakeAuthority();
+  {
+    FullDisk full(1);
+    auto leaf = authority->IssueLeaf(id_, csr_, absl::Hours(1), {});
+    EXPECT_EQ(leaf.status().code(), absl::StatusCode::kUnavailable);
+    EXPECT_EQ(RefusalOf(leaf.status()), Refusal::kAuditUnavailable);
+    EXPECT_EQ(RefusalOf(authority->IssueServer({"a"}, absl::Hours(1)).status()),
+              Refusal::kAuditUnavailable);
+  }
+  EXPECT_TRUE(AuditLines().empty());
+  EXPECT_TRUE(authority->IssueLeaf(id_, csr_, absl::Hours(1), {}).ok());
+}
+
 TEST_F(AuthorityTest, IssuesFromManyThreadsAtOnce) {
   auto authority = MakeAuthority();
   std::vector<std::thread> threads;

@@ -3,7 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
@@ -87,6 +90,36 @@ TEST_F(SignerTest, GoesOnWhereACrashLeftTheKeyAlone) {
   ASSERT_NE(authority, nullptr);
   EXPECT_TRUE(IsKeyOf(key, authority->trust_bundle_pem()));
   EXPECT_EQ(Verdict(*authority), "ok");
+}
+
+TEST_F(SignerTest, CanStartAgainWhereverItWasKilled) {
+  // The files in the order they come into being, each a moment to be killed at.
+  for (const char* moment :
+       {"root-key.pem.new", "root-key.pem", "root-cert.pem.new", "root-cert.pem"}) {
+    const std::string path = directory_.File(absl::StrCat("killed-", moment));
+    pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      while (true) {
+        std::error_code ignored;
+        std::filesystem::remove_all(path, ignored);
+        auto state = StateDirectory::Open(path);
+        if (!state.ok()) continue;
+        LoadOrCreateRoot(**state, "cluster.local", absl::Hours(48), absl::Minutes(2), clock_.Now())
+            .status()
+            .IgnoreError();
+      }
+    }
+    while (!std::filesystem::exists(absl::StrCat(path, "/", moment))) {
+    }
+    ASSERT_EQ(::kill(child, SIGKILL), 0);
+    ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+    auto state = StateDirectory::Open(path);
+    ASSERT_TRUE(state.ok()) << state.status();
+    auto signer =
+        LoadOrCreateRoot(**state, "cluster.local", absl::Hours(48), absl::Minutes(2), clock_.Now());
+    EXPECT_TRUE(signer.ok()) << moment << ": " << signer.status();
+  }
 }
 
 TEST_F(SignerTest, SaysWhatToDoAboutBrokenState) {

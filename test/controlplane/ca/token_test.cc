@@ -144,6 +144,12 @@ TEST_F(TokenTest, RecordsTheTokensItMakesWithoutThem) {
   EXPECT_THAT(directory_.Read("state/audit.jsonl"), Not(HasSubstr(token->token.substr(0, 20))));
 }
 
+TEST_F(TokenTest, MakesNoTokenThatItCannotRecord) {
+  FullDisk full(1);
+  EXPECT_EQ(RefusalOf(MakeIssuer().Create("demo", "frontend", absl::Hours(1), "").status()),
+            Refusal::kAuditUnavailable);
+}
+
 TEST_F(TokenTest, RefusesToMakeWhatCannotBe) {
   TokenIssuer issuer = MakeIssuer();
   for (const char* name : {"", "..", "a b", "a/b", "a:b", "a%2fb", "\xff"}) {

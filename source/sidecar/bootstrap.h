@@ -1,0 +1,61 @@
+// The sidecar's bootstrap file, checked and with its defaults.
+// Threads: plain values. Owns: itself.
+// Errors: INVALID_ARGUMENT or the reading's own: one line that names the file, the field and what to
+// write.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "source/base/log.h"
+#include "source/base/socket_address.h"
+#include "source/base/spiffe_id.h"
+#include "source/proxy/worker.h"
+#include "source/tls/context.h"
+
+namespace kith::config::v1 {
+class SidecarConfig;
+}
+
+namespace kith::sidecar {
+
+struct Bootstrap {
+  // Whom this sidecar stands beside.
+  std::string name;
+  std::string name_space;
+  std::string service_account;
+  std::string trust_domain = "cluster.local";
+  absl::btree_map<std::string, std::string> labels;
+
+  std::string control_plane;  // "host:port".
+  std::string server_name;
+  std::string trust_bundle_file;
+  std::string roots_pem;  // What is in it.
+  std::string token_file;
+
+  absl::Duration lifetime = absl::Hours(24);  // Asked for.
+  std::vector<proxy::InboundOptions> inbound;
+  std::vector<proxy::OutboundOptions> outbound;
+  base::SocketAddress admin_socket;
+  base::SocketAddress monitoring_address;
+  std::string access_log;  // Empty: none.
+  base::LogLevel log_level = base::LogLevel::kInfo;
+  uint32_t workers = 1;
+  tls::MinVersion min_version = tls::MinVersion::kTls13;
+  proxy::Timeouts timeouts;
+  absl::Duration drain = absl::Seconds(15);
+  proxy::Limits limits;
+
+  absl::StatusOr<base::SpiffeId> Id() const;
+
+  // Reads the files that it names, too.
+  static absl::StatusOr<Bootstrap> Load(const std::string& file);
+  // Everything but those files.
+  static absl::StatusOr<Bootstrap> From(const config::v1::SidecarConfig& config);
+};
+
+}  // namespace kith::sidecar

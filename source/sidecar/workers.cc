@@ -1,0 +1,90 @@
+#include "source/sidecar/workers.h"
+
+#include <utility>
+
+namespace kith::sidecar {
+namespace {
+
+// Gathers the answers of all workers on the main loop.
+template <typename Done>
+struct Gathering {
+  size_t waiting = 0;
+  Workers::Activity sum;
+  Done done;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Workers>> Workers::Create(event::Loop& loop,
+                                                         const Bootstrap& bootstrap,
+                                                         telemetry::Metrics& metrics,
+                                                         telemetry::AccessLog* access_log) {
+  std::unique_ptr<Workers> all(new Workers(loop));
+  proxy::Worker::Options options;
+  options.inbound = bootstrap.inbound;
+  options.outbound = bootstrap.outbound;
+  options.timeouts = bootstrap.timeouts;
+  options.limits = bootstrap.limits;
+  options.workload = bootstrap.name;
+  options.name_space = bootstrap.name_space;
+  options.share_ports = bootstrap.workers > 1;
+  for (uint32_t i = 0; i < bootstrap.workers; ++i) {
+    options.metrics = &metrics.AddShard();
+    options.access_log = access_log == nullptr ? nullptr : &access_log->AddWriter();
+    auto worker = proxy::Worker::Create(options);
+    if (!worker.ok()) return worker.status();
+    all->workers_.push_back(*std::move(worker));
+    if (i > 0) continue;
+    // Where the kernel chose a port, the others share the first worker's.
+    all->inbound_ = all->workers_.front()->inbound_addresses();
+    all->outbound_ = all->workers_.front()->outbound_addresses();
+    for (size_t j = 0; j < options.inbound.size(); ++j) options.inbound[j].bind = all->inbound_[j];
+    for (size_t j = 0; j < options.outbound.size(); ++j) {
+      options.outbound[j].bind = all->outbound_[j];
+    }
+  }
+  return all;
+}
+
+void Workers::Start() {
+  for (const auto& worker : workers_) worker->Start();
+}
+
+void Workers::SetTls(const std::shared_ptr<const tls::Context>& context) {
+  for (const auto& worker : workers_) worker->SetTls(context);
+}
+
+void Workers::SetConfig(const proxy::Config& config) {
+  for (const auto& worker : workers_) worker->SetConfig(config);
+}
+
+void Workers::Drain(absl::AnyInvocable<void()> done) {
+  auto gathering = std::make_shared<Gathering<absl::AnyInvocable<void()>>>();
+  gathering->waiting = workers_.size();
+  gathering->done = std::move(done);
+  for (const auto& worker : workers_) {
+    worker->Drain([&loop = loop_, gathering] {
+      loop.Post([gathering] {
+        if (--gathering->waiting == 0) gathering->done();
+      });
+    });
+  }
+}
+
+void Workers::Query(absl::AnyInvocable<void(const Activity&)> answer) {
+  auto gathering = std::make_shared<Gathering<absl::AnyInvocable<void(const Activity&)>>>();
+  gathering->waiting = workers_.size();
+  gathering->done = std::move(answer);
+  for (const auto& worker : workers_) {
+    worker->Query([&loop = loop_, gathering](const Activity& activity) {
+      loop.Post([gathering, activity] {
+        gathering->sum.inbound_connections += activity.inbound_connections;
+        gathering->sum.outbound_connections += activity.outbound_connections;
+        gathering->sum.upstream_connections += activity.upstream_connections;
+        if (--gathering->waiting == 0) gathering->done(gathering->sum);
+      });
+    });
+  }
+}
+
+}  // namespace kith::sidecar

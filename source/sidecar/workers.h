@@ -1,0 +1,51 @@
+// All of a sidecar's workers as one.
+// Threads: the main loop's; answers of workers come back to it by message.
+// Owns: the workers, stopped when it is destroyed. Loop, metrics and access log are borrowed and
+// outlive it.
+// Errors: Create() names the listener that could not be bound and what to check.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "source/event/loop.h"
+#include "source/proxy/worker.h"
+#include "source/sidecar/bootstrap.h"
+#include "source/telemetry/access_log.h"
+#include "source/telemetry/metrics.h"
+
+namespace kith::sidecar {
+
+class Workers {
+ public:
+  using Activity = proxy::Worker::Activity;
+
+  static absl::StatusOr<std::unique_ptr<Workers>> Create(event::Loop& loop,
+                                                         const Bootstrap& bootstrap,
+                                                         telemetry::Metrics& metrics,
+                                                         telemetry::AccessLog* access_log);
+
+  // Where the listeners are, in the order of the bootstrap.
+  const std::vector<base::SocketAddress>& inbound() const { return inbound_; }
+  const std::vector<base::SocketAddress>& outbound() const { return outbound_; }
+
+  void Start();
+  void SetTls(const std::shared_ptr<const tls::Context>& context);
+  void SetConfig(const proxy::Config& config);
+  // `done` is called on the loop when every worker has nothing left.
+  void Drain(absl::AnyInvocable<void()> done);
+  // The sum, on the loop.
+  void Query(absl::AnyInvocable<void(const Activity&)> answer);
+
+ private:
+  explicit Workers(event::Loop& loop) : loop_(loop) {}
+
+  event::Loop& loop_;
+  std::vector<std::unique_ptr<proxy::Worker>> workers_;
+  std::vector<base::SocketAddress> inbound_;
+  std::vector<base::SocketAddress> outbound_;
+};
+
+}  // namespace kith::sidecar
