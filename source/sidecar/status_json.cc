@@ -195,6 +195,7 @@ void WriteListeners(JsonWriter& json, const StatusSources& from) {
 
 std::vector<std::string> NotReady(const StatusSources& sources) {
   std::vector<std::string> reasons;
+  if (sources.departure.begun()) reasons.push_back("it is stopping");
   const auto because = [](absl::string_view what, const std::string& error) {
     return error.empty() ? std::string(what) : absl::StrCat(what, ": ", error);
   };

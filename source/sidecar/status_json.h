@@ -11,6 +11,7 @@
 #include "source/identity/manager.h"
 #include "source/identity/source.h"
 #include "source/sidecar/bootstrap.h"
+#include "source/sidecar/departure.h"
 #include "source/sidecar/workers.h"
 
 namespace kith::sidecar {
@@ -22,6 +23,7 @@ struct StatusSources {
   const identity::Source& source;
   const control::DiscoveryClient& discovery;
   const Workers& workers;
+  const Departure& departure;
   absl::Time started;
   const base::Clock& clock = base::Clock::System();
 };

@@ -1,55 +1,41 @@
 #include "source/telemetry/access_log.h"
 
-#include <fcntl.h>
-#include <unistd.h>
+#include <signal.h>
 
-#include <cerrno>
-#include <cstring>
 #include <thread>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "source/base/json_writer.h"
+#include "source/base/log.h"
+#include "source/telemetry/access_output.h"
+#include "source/telemetry/families.h"
+#include "source/telemetry/metrics.h"
 
 namespace kith::telemetry {
 
-namespace {
-
-absl::StatusOr<int> Open(const std::string& path) {
-  if (path == "stdout") return STDOUT_FILENO;
-  const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-  if (descriptor >= 0) return descriptor;
-  return absl::FailedPreconditionError(absl::StrCat("open the access log ", path, ": ",
-                                                    std::strerror(errno),
-                                                    "; does its folder exist, and may we write?"));
-}
-
-void WriteAll(int descriptor, absl::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(descriptor, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return;  // A full disk or a closed pipe: the lines are lost, the proxy goes on.
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
-}
-
-}  // namespace
-
 class AccessLog::Impl {
  public:
-  Impl(Options options, int descriptor)
-      : options_(std::move(options)), descriptor_(descriptor), thread_([this] { Run(); }) {}
+  Impl(const Options& options, std::unique_ptr<AccessOutput> output)
+      : options_(options), output_(std::move(output)) {
+    if (options.metrics != nullptr) {
+      // Whoever holds the mutex is the shard's one thread.
+      Shard& shard = options.metrics->AddShard();
+      queue_full_ = &shard.GetCounter(kAccessLogDropped, {"queue_full"});
+      write_failed_ = &shard.GetCounter(kAccessLogDropped, {"write_failed"});
+    }
+    thread_ = std::thread([this] { Run(); });
+  }
 
   ~Impl() {
     for (auto& writer : writers_) writer->Flush();
     {
       absl::MutexLock lock(&mutex_);
       stopping_ = true;
+      mutex_.AwaitWithTimeout(absl::Condition(&done_), options_.grace);
     }
+    output_->GiveUp();
     thread_.join();
-    if (descriptor_ != STDOUT_FILENO) close(descriptor_);
   }
 
   Writer& AddWriter() {
@@ -58,17 +44,21 @@ class AccessLog::Impl {
     return *writers_.back();
   }
 
-  // Takes `buffer` or counts its lines as dropped; it is empty afterwards.
-  void Take(std::string& buffer) {
-    std::string taken;
-    taken.swap(buffer);
+  // Takes `lines` lines and leaves an empty buffer. Never waits for the output.
+  void Take(std::string& buffer, uint64_t lines) {
     absl::MutexLock lock(&mutex_);
-    if (queued_bytes_ + taken.size() > options_.max_queued_bytes) {
-      for (char c : taken) dropped_ += c == '\n' ? 1 : 0;
+    if (queued_bytes_ + buffer.size() > options_.max_queued_bytes) {
+      buffer.clear();
+      CountLost(lines, queue_full_);
       return;
     }
-    queued_bytes_ += taken.size();
-    queued_.push_back(std::move(taken));
+    queued_bytes_ += buffer.size();
+    queued_.push_back(std::move(buffer));
+    buffer = std::string();
+    if (!spare_.empty()) {
+      buffer.swap(spare_.back());
+      spare_.pop_back();
+    }
   }
 
   void Reopen() {
@@ -82,13 +72,23 @@ class AccessLog::Impl {
   }
 
  private:
+  static constexpr size_t kSpare = 8;  // Written buffers kept for the workers to fill again.
+
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return stopping_ || reopen_ || !queued_.empty();
   }
 
+  void CountLost(uint64_t lines, Counter* counter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    dropped_ += lines;
+    if (counter != nullptr) counter->Add(lines);
+  }
+
   void Run() {
-    bool stop = false;
-    while (!stop) {
+    // Signals are the main thread's, and a reader that went away is an error, not an end.
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, nullptr);
+    for (;;) {
       std::vector<std::string> batch;
       bool reopen = false;
       {
@@ -96,42 +96,60 @@ class AccessLog::Impl {
         mutex_.Await(absl::Condition(this, &Impl::HasWork));
         batch.swap(queued_);
         reopen = std::exchange(reopen_, false);
-        stop = stopping_;
+        if (batch.empty() && !reopen) {
+          done_ = true;
+          return;
+        }
       }
-      size_t written = 0;
-      for (const std::string& lines : batch) {
-        WriteAll(descriptor_, lines);
-        written += lines.size();
-      }
-      if (reopen) OpenAgain();
-      absl::MutexLock lock(&mutex_);
-      queued_bytes_ -= written;
+      for (std::string& lines : batch) WriteOut(lines);
+      if (reopen) Report(output_->Reopen());
     }
   }
 
-  void OpenAgain() {
-    auto opened = Open(options_.path);
-    if (!opened.ok()) return;  // The old file goes on taking the lines.
-    if (descriptor_ != STDOUT_FILENO) close(descriptor_);
-    descriptor_ = *opened;
+  void WriteOut(std::string& lines) {
+    uint64_t lost = 0;
+    const absl::Status status = output_->Write(lines, lost);
+    // Once for each time that it begins: a full disk must not fill the program's log as well.
+    if (!status.ok() && !failing_) Report(status);
+    failing_ = !status.ok();
+
+    const size_t size = lines.size();
+    lines.clear();
+    absl::MutexLock lock(&mutex_);
+    queued_bytes_ -= size;
+    CountLost(lost, write_failed_);
+    if (spare_.size() < kSpare) spare_.push_back(std::move(lines));
+  }
+
+  void Report(const absl::Status& status) {
+    if (status.ok()) return;
+    base::Log(base::LogLevel::kWarning, "access_log", status.message());
   }
 
   const Options options_;
-  int descriptor_;  // The thread's, once it runs.
+  // The thread's, once it runs.
+  const std::unique_ptr<AccessOutput> output_;
+  bool failing_ = false;
+
   mutable absl::Mutex mutex_;
   std::vector<std::unique_ptr<Writer>> writers_;
   std::vector<std::string> queued_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> spare_ ABSL_GUARDED_BY(mutex_);
   size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t dropped_ ABSL_GUARDED_BY(mutex_) = 0;
+  Counter* queue_full_ ABSL_PT_GUARDED_BY(mutex_) = nullptr;
+  Counter* write_failed_ ABSL_PT_GUARDED_BY(mutex_) = nullptr;
   bool reopen_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool done_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 
 absl::StatusOr<std::unique_ptr<AccessLog>> AccessLog::Create(const Options& options) {
-  auto descriptor = Open(options.path);
-  if (!descriptor.ok()) return descriptor.status();
-  return std::unique_ptr<AccessLog>(new AccessLog(std::make_unique<Impl>(options, *descriptor)));
+  auto output = AccessOutput::Create(options.path);
+  if (!output.ok()) return output.status();
+  return std::unique_ptr<AccessLog>(
+      new AccessLog(std::make_unique<Impl>(options, *std::move(output))));
 }
 
 AccessLog::AccessLog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -142,61 +160,12 @@ uint64_t AccessLog::dropped() const { return impl_->dropped(); }
 
 void AccessLog::Writer::Write(const AccessEntry& entry) {
   FormatAccessEntry(entry, buffer_);
+  ++lines_;
   if (buffer_.size() >= kHandOverAt) Flush();
 }
 
 void AccessLog::Writer::Flush() {
-  if (!buffer_.empty()) log_.Take(buffer_);
-}
-
-namespace {
-
-void Field(absl::string_view key, absl::string_view value, base::JsonWriter& json) {
-  if (!value.empty()) json.Key(key).String(value);
-}
-
-void Party(absl::string_view key, const AccessParty& party, base::JsonWriter& json) {
-  json.Key(key).BeginObject();
-  Field("address", party.address, json);
-  Field("principal", party.principal, json);
-  Field("serial", party.serial, json);
-  json.EndObject();
-}
-
-}  // namespace
-
-void FormatAccessEntry(const AccessEntry& entry, std::string& out) {
-  base::JsonWriter json(out);
-  json.BeginObject();
-  json.Key("time").String(
-      absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", entry.time, absl::UTCTimeZone()));
-  Field("kind", entry.kind, json);
-  Field("direction", entry.direction, json);
-  Field("request_id", entry.request_id, json);
-  Party("source", entry.source, json);
-  Party("destination", entry.destination, json);
-  Field("service", entry.service, json);
-  if (!entry.tls_version.empty()) {
-    json.Key("tls").BeginObject();
-    Field("version", entry.tls_version, json);
-    Field("alpn", entry.alpn, json);
-    Field("sni", entry.sni, json);
-    json.EndObject();
-  }
-  Field("method", entry.method, json);
-  Field("path", entry.path, json);
-  Field("host", entry.host, json);
-  if (entry.status != 0) json.Key("status").Int(entry.status);
-  json.Key("bytes_received").Uint(entry.bytes_received);
-  json.Key("bytes_sent").Uint(entry.bytes_sent);
-  json.Key("duration_ms").Double(absl::ToDoubleMilliseconds(entry.duration));
-  Field("decision", entry.decision, json);
-  Field("policy", entry.policy, json);
-  if (entry.rule >= 0) json.Key("rule").Int(entry.rule);
-  if (entry.reason != Reason::kNone) json.Key("reason").String(Name(entry.reason));
-  Field("detail", entry.detail, json);
-  json.EndObject();
-  out += '\n';
+  if (!buffer_.empty()) log_.Take(buffer_, std::exchange(lines_, 0));
 }
 
 }  // namespace kith::telemetry

@@ -28,7 +28,8 @@ constexpr Entry kEntries[] = {
      "another mesh needs its bundle here."},
     {Reason::kWrongSan, "wrong_san",
      "The server proved an identity that does not belong to the service.",
-     "The detail holds the expected and the proven identities: correct the service's principals, or "
+     "The detail holds the expected and the proven identities: correct the service's principals, "
+     "or "
      "find out who answers at that address."},
     {Reason::kBadSpiffeId, "bad_spiffe_id",
      "The peer's certificate has no URI name, several, or one that is no SPIFFE ID.",

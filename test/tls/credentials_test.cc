@@ -216,6 +216,17 @@ TEST(IdentityTest, BoundsTheChain) {
               HasSubstr("bytes, more than 65536"));
 }
 
+TEST(CertificateInfoTest, BoundsNames) {
+  bssl::UniquePtr<X509_NAME> name(X509_NAME_new());
+  for (int i = 0; i < 10; ++i) {
+    const std::string unit(60, 'u');
+    ASSERT_EQ(X509_NAME_add_entry_by_NID(name.get(), NID_organizationalUnitName, MBSTRING_ASC,
+                                         reinterpret_cast<const uint8_t*>(unit.data()), 60, -1, 0),
+              1);
+  }
+  EXPECT_THAT(NameText(name.get()), SizeIs(256 + 3));
+}
+
 TEST(TrustBundleTest, KeepsRootsByTrustDomain) {
   const TemporaryCa ours({.name = "ours"});
   const TemporaryCa next({.name = "next"});

@@ -95,6 +95,8 @@ class StreamReactor : public Reactor {
  public:
   StreamReactor(event::Loop& loop, Hub& hub, Caller identity, grpc::CallbackServerContext* context)
       : loop_(loop), hub_(hub), context_(context), link_(std::make_shared<StreamLink>(this)) {
+    // A client that holds everything already is sent nothing else, and wants to know it is heard.
+    StartSendInitialMetadata();
     // A client that holds everything already gets no response: this tells it that it is connected.
     StartSendInitialMetadata();
     loop_.Post([&hub = hub_, link = link_, identity = std::move(identity),

@@ -93,32 +93,29 @@ TEST_F(SignerTest, GoesOnWhereACrashLeftTheKeyAlone) {
 }
 
 TEST_F(SignerTest, CanStartAgainWhereverItWasKilled) {
+  auto start = [this](const std::string& path) -> absl::Status {
+    auto state = StateDirectory::Open(path);
+    if (!state.ok()) return state.status();
+    return LoadOrCreateRoot(**state, "cluster.local", absl::Hours(48), absl::Minutes(2),
+                            clock_.Now())
+        .status();
+  };
   // The files in the order they come into being, each a moment to be killed at.
   for (const char* moment :
        {"root-key.pem.new", "root-key.pem", "root-cert.pem.new", "root-cert.pem"}) {
-    const std::string path = directory_.File(absl::StrCat("killed-", moment));
+    const std::string base = directory_.File(absl::StrCat("at-", moment, "-"));
     pid_t child = ::fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
-      while (true) {
-        std::error_code ignored;
-        std::filesystem::remove_all(path, ignored);
-        auto state = StateDirectory::Open(path);
-        if (!state.ok()) continue;
-        LoadOrCreateRoot(**state, "cluster.local", absl::Hours(48), absl::Minutes(2), clock_.Now())
-            .status()
-            .IgnoreError();
-      }
+      for (int i = 0;; i++) start(absl::StrCat(base, i)).IgnoreError();
     }
-    while (!std::filesystem::exists(absl::StrCat(path, "/", moment))) {
+    // A file that lives shortly may be missed; then the next directory's beginning is the moment.
+    while (!std::filesystem::exists(absl::StrCat(base, 3, "/", moment)) &&
+           !std::filesystem::exists(absl::StrCat(base, 4))) {
     }
     ASSERT_EQ(::kill(child, SIGKILL), 0);
     ASSERT_EQ(::waitpid(child, nullptr, 0), child);
-    auto state = StateDirectory::Open(path);
-    ASSERT_TRUE(state.ok()) << state.status();
-    auto signer =
-        LoadOrCreateRoot(**state, "cluster.local", absl::Hours(48), absl::Minutes(2), clock_.Now());
-    EXPECT_TRUE(signer.ok()) << moment << ": " << signer.status();
+    for (int i = 0; i < 5; i++) EXPECT_EQ(start(absl::StrCat(base, i)), absl::OkStatus()) << moment;
   }
 }
 

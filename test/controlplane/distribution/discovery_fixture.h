@@ -153,6 +153,8 @@ class Client {
   // The service of a response that holds one and nothing else.
   static mesh::v1::Service ServiceIn(const std::optional<Subscription::Response>& response);
 
+  // Waits until the server has accepted the stream.
+  void AwaitAccepted() { stream_->WaitForInitialMetadata(); }
   // Says good-bye; waits for the end.
   grpc::Status SayGoodbye();
   // Breaks off.

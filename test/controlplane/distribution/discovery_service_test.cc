@@ -185,6 +185,12 @@ TEST_F(DiscoveryServiceTest, SendsNothingAgainToAClientThatHoldsIt) {
   EXPECT_EQ(response->removed_resources(0), "ghost.demo.svc.cluster.local");
 }
 
+TEST_F(DiscoveryServiceTest, AcceptsAStreamEvenWhenThereIsNothingToSend) {
+  Client client(*server_, Frontend());
+  client.AwaitAccepted();  // Otherwise this and the good-bye would wait for the deadline.
+  EXPECT_TRUE(client.SayGoodbye().ok());
+}
+
 TEST_F(DiscoveryServiceTest, ReplacesTheOlderStreamOfAWorkload) {
   const auto older = Connect(Backend());
   const auto newer = Connect(Backend());

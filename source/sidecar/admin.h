@@ -1,0 +1,31 @@
+// The sidecar's admin socket (UNIX, mode 0600): everything that shows detail or changes state.
+//   GET  /v1/status
+//   GET  /v1/certs
+//   POST /v1/rotate   fetches a new certificate now; 202, the outcome is in /v1/certs
+// Threads: the loop's. Owns: the server. What the options refer to must outlive it.
+// Errors: Create() when the socket cannot be made; other requests are answered with {"error": …}.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "source/base/socket_address.h"
+#include "source/event/loop.h"
+#include "source/http/embedded_server.h"
+
+namespace kith::sidecar {
+
+struct AdminOptions {
+  base::SocketAddress socket;
+  // JSON, given at once or later.
+  absl::AnyInvocable<void(absl::AnyInvocable<void(std::string)>)> status;
+  absl::AnyInvocable<std::string()> certificates;
+  absl::AnyInvocable<void()> rotate;
+};
+
+absl::StatusOr<std::unique_ptr<http::EmbeddedServer>> CreateAdmin(event::Loop& loop,
+                                                                  AdminOptions options);
+
+}  // namespace kith::sidecar

@@ -1,0 +1,24 @@
+// The sidecar's read-only port: /metrics, /healthz/ready, /healthz/live.
+// Threads: the loop's. Owns: the server. Metrics must outlive it.
+// Errors: when the address cannot be bound.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "source/base/socket_address.h"
+#include "source/event/loop.h"
+#include "source/http/embedded_server.h"
+#include "source/telemetry/metrics.h"
+
+namespace kith::sidecar {
+
+// `not_ready` says why the sidecar is not ready; empty when it is.
+absl::StatusOr<std::unique_ptr<http::EmbeddedServer>> CreateMonitoring(
+    event::Loop& loop, const base::SocketAddress& address, const telemetry::Metrics& metrics,
+    absl::AnyInvocable<std::vector<std::string>()> not_ready);
+
+}  // namespace kith::sidecar

@@ -1,0 +1,89 @@
+#include "source/telemetry/access_entry.h"
+
+#include "source/base/json_writer.h"
+
+namespace kith::telemetry {
+namespace {
+
+// A SPIFFE ID fits; a path or a host of a peer's making does not fill the disk.
+constexpr size_t kLongest = 2048;
+
+absl::string_view Bounded(absl::string_view text) {
+  if (text.size() <= kLongest) return text;
+  size_t end = kLongest;
+  // Not in the middle of a UTF-8 sequence, which has at most three more bytes.
+  for (int i = 0; i < 3 && (static_cast<uint8_t>(text[end]) & 0xc0) == 0x80; ++i) --end;
+  return text.substr(0, end);
+}
+
+void Field(absl::string_view key, absl::string_view value, base::JsonWriter& json) {
+  if (!value.empty()) json.Key(key).String(Bounded(value));
+}
+
+void Party(absl::string_view key, const AccessParty& party, base::JsonWriter& json) {
+  json.Key(key).BeginObject();
+  Field("address", party.address, json);
+  Field("principal", party.principal, json);
+  Field("serial", party.serial, json);
+  json.EndObject();
+}
+
+void PutDigits(int64_t value, int digits, char* at) {
+  for (int i = digits - 1; i >= 0; --i, value /= 10) at[i] = static_cast<char>('0' + value % 10);
+}
+
+// RFC 3339 with microseconds, UTC. absl::FormatTime() takes as long as the rest of the line.
+void Time(absl::Time time, base::JsonWriter& json) {
+  const absl::TimeZone::CivilInfo utc = absl::UTCTimeZone().At(time);
+  if (utc.cs.year() < 0 || utc.cs.year() > 9999) {
+    json.Key("time").Null();
+    return;
+  }
+  char text[] = "0000-00-00T00:00:00.000000Z";
+  PutDigits(utc.cs.year(), 4, text);
+  PutDigits(utc.cs.month(), 2, text + 5);
+  PutDigits(utc.cs.day(), 2, text + 8);
+  PutDigits(utc.cs.hour(), 2, text + 11);
+  PutDigits(utc.cs.minute(), 2, text + 14);
+  PutDigits(utc.cs.second(), 2, text + 17);
+  PutDigits(absl::ToInt64Microseconds(utc.subsecond), 6, text + 20);
+  json.Key("time").String(absl::string_view(text, sizeof text - 1));
+}
+
+}  // namespace
+
+void FormatAccessEntry(const AccessEntry& entry, std::string& out) {
+  base::JsonWriter json(out);
+  json.BeginObject();
+  Time(entry.time, json);
+  Field("kind", entry.kind, json);
+  Field("direction", entry.direction, json);
+  Field("request_id", entry.request_id, json);
+  Party("source", entry.source, json);
+  Party("destination", entry.destination, json);
+  Field("service", entry.service, json);
+  if (!entry.tls_version.empty()) {
+    json.Key("tls").BeginObject();
+    Field("version", entry.tls_version, json);
+    Field("alpn", entry.alpn, json);
+    Field("sni", entry.sni, json);
+    json.EndObject();
+  }
+  Field("method", entry.method, json);
+  Field("path", entry.path.substr(0, entry.path.find_first_of("?#")), json);
+  Field("host", entry.host, json);
+  if (entry.status != 0) json.Key("status").Int(entry.status);
+  json.Key("bytes_received").Uint(entry.bytes_received);
+  json.Key("bytes_sent").Uint(entry.bytes_sent);
+  json.Key("duration_ms")
+      .Double(static_cast<double>(absl::ToInt64Microseconds(entry.duration)) / 1000);
+  Field("decision", entry.decision, json);
+  Field("policy", entry.policy, json);
+  if (entry.rule >= 0) json.Key("rule").Int(entry.rule);
+  if (entry.reason != Reason::kNone) json.Key("reason").String(Name(entry.reason));
+  Field("detail", entry.detail, json);
+  json.EndObject();
+  out += '\n';
+}
+
+}  // namespace kith::telemetry

@@ -1,0 +1,114 @@
+#include <gtest/gtest.h>
+
+#include "absl/strings/match.h"
+#include "test/proxy/proxy_pair.h"
+
+namespace kith::proxy {
+namespace {
+
+ProxyPair::Options Tcp() {
+  ProxyPair::Options options;
+  options.protocol = mesh::Protocol::kTcp;
+  return options;
+}
+
+void Echo(Client& connection) {
+  for (std::string some = connection.ReadSome(); !some.empty() && some[0] != '<';
+       some = connection.ReadSome()) {
+    connection.Send(some);
+  }
+  connection.EndSending();
+}
+
+TEST(WorkerTcpTest, CarriesBytesBothWaysAndPassesAHalfCloseOn) {
+  Application application(Echo);
+  ProxyPair pair(application.port(), Tcp());
+  Client connection(pair.outbound_port());
+  std::string sent;
+  for (int i = 0; i < 1000; ++i) sent += "line " + std::to_string(i) + "\n";
+  connection.Send(sent);
+  connection.EndSending();
+  EXPECT_EQ(connection.ReadAll(), sent);
+}
+
+TEST(WorkerTcpTest, PassesWhatAServerSaysFirst) {
+  Application application([](Client& connection) {
+    connection.Send("220 ready\r\n");
+    connection.ReadAll();
+  });
+  ProxyPair pair(application.port(), Tcp());
+  Client connection(pair.outbound_port());
+  EXPECT_EQ(connection.ReadUntil("\r\n"), "220 ready\r\n");
+}
+
+TEST(WorkerTcpTest, DeniesBeforeTheApplicationIsDialled) {
+  Application application(Echo);
+  ProxyPair::Options options = Tcp();
+  options.policies = "deny";
+  ProxyPair pair(application.port(), options);
+  Client connection(pair.outbound_port());
+  connection.Send("hello");
+  const std::string answer = connection.ReadAll();
+  EXPECT_TRUE(answer.empty() || answer == "<reset>") << answer;
+  EXPECT_EQ(application.accepted(), 0);
+}
+
+TEST(WorkerTcpTest, ClosesATunnelThatANewPolicyDenies) {
+  Application application(Echo);
+  ProxyPair pair(application.port(), Tcp());
+  Client connection(pair.outbound_port());
+  connection.Send("ping");
+  EXPECT_EQ(connection.ReadUntil("ping"), "ping");
+  pair.SetServerPolicies(policy::PolicySet::AllowAll());
+  connection.Send("pong");
+  EXPECT_EQ(connection.ReadUntil("pong"), "pong");
+  pair.SetServerPolicies(policy::PolicySet::DenyAll());
+  const std::string end = connection.ReadAll();
+  EXPECT_TRUE(end.empty() || end == "<reset>") << end;
+}
+
+TEST(WorkerTcpTest, StrictRefusesPlaintextAndPermissiveTakesIt) {
+  Application application(Echo);
+  ProxyPair::Options options = Tcp();
+  {
+    ProxyPair strict(application.port(), options);
+    Client connection(strict.inbound_port());
+    connection.Send("plain");
+    const std::string answer = connection.ReadAll();
+    EXPECT_TRUE(answer.empty() || answer == "<reset>") << answer;
+    EXPECT_TRUE(absl::StrContains(strict.ServerMetrics(), "reason=\"plaintext_on_strict\"} 1"));
+  }
+  options.mode = mesh::MtlsMode::kPermissive;
+  ProxyPair permissive(application.port(), options);
+  Client plain(permissive.inbound_port());
+  plain.Send("plain");
+  EXPECT_EQ(plain.ReadUntil("plain"), "plain");
+  Client meshed(permissive.outbound_port());
+  meshed.Send("mesh");
+  EXPECT_EQ(meshed.ReadUntil("mesh"), "mesh");
+}
+
+TEST(WorkerTcpTest, DisablePassesTlsThrough) {
+  Application application(Echo);
+  ProxyPair::Options options = Tcp();
+  options.mode = mesh::MtlsMode::kDisable;
+  ProxyPair pair(application.port(), options);
+  Client connection(pair.inbound_port());
+  const std::string hello("\x16\x03\x01\x00\x05hello", 10);
+  connection.Send(hello);
+  EXPECT_EQ(connection.ReadUntil(hello), hello);
+}
+
+TEST(WorkerTcpTest, ClosesWhenTheApplicationDoesNotListen) {
+  uint16_t port = 0;
+  {
+    port = Application([](Client&) {}).port();
+  }
+  ProxyPair pair(port, Tcp());
+  Client connection(pair.outbound_port());
+  const std::string answer = connection.ReadAll();
+  EXPECT_TRUE(answer.empty() || answer == "<reset>") << answer;
+}
+
+}  // namespace
+}  // namespace kith::proxy
