@@ -50,9 +50,8 @@ CertificateClient::~CertificateClient() {
   calls_->closed = true;
   absl::MutexLock lock(&calls_->mutex);
   for (Call* call : calls_->pending) call->context.TryCancel();
-  const auto none_left = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    return calls_->pending.empty();
-  };
+  const auto none_left = [this]()
+                             ABSL_NO_THREAD_SAFETY_ANALYSIS { return calls_->pending.empty(); };
   // Their callbacks use the loop, so it must not go first.
   calls_->mutex.Await(absl::Condition(&none_left));
 }
@@ -74,10 +73,9 @@ void CertificateClient::Sign(identity::SigningRequest request, Done done) {
   call->request.set_validity_duration(std::max<int64_t>(1, absl::ToInt64Seconds(request.lifetime)));
   call->context.AddMetadata("authorization", absl::StrCat("Bearer ", *token));
   // Of the monotonic clock: the wall clock may be the very thing that is wrong.
-  call->context.set_deadline(
-      gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                   gpr_time_from_millis(absl::ToInt64Milliseconds(options_.deadline),
-                                        GPR_TIMESPAN)));
+  call->context.set_deadline(gpr_time_add(
+      gpr_now(GPR_CLOCK_MONOTONIC),
+      gpr_time_from_millis(absl::ToInt64Milliseconds(options_.deadline), GPR_TIMESPAN)));
   call->stub = istio::v1::auth::IstioCertificateService::NewStub(channel_.Get());
   {
     absl::MutexLock lock(&calls_->mutex);

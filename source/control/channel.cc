@@ -72,8 +72,8 @@ std::shared_ptr<grpc::Channel> Channel::Get() {
     ssl.pem_root_certs = roots_;
     credentials = grpc::SslCredentials(ssl);
   }
-  channel_ = grpc::CreateCustomChannel(options_.address, credentials,
-                                       Arguments(options_.server_name));
+  channel_ =
+      grpc::CreateCustomChannel(options_.address, credentials, Arguments(options_.server_name));
   return channel_;
 }
 

@@ -2,8 +2,8 @@
 // everything already held whenever it ends. What was accepted stays in force meanwhile.
 // Threads: the loop's. Owns: its stream, timer and the accepted resources. Loop, channel, handler
 // and metrics shard are borrowed and outlive it.
-// Errors: of a stream: logged, shown in report(), and tried again. Of a resource: refused (NACK) with
-// the reason, the last good one stays.
+// Errors: of a stream: logged, shown in report(), and tried again. Of a resource: refused (NACK)
+// with the reason, the last good one stays.
 #pragma once
 
 #include <functional>

@@ -81,9 +81,9 @@ ResourceStore::Result ResourceStore::Apply(const Response& response) {
   const auto note = [&problems](absl::string_view name, const absl::Status& status) {
     absl::StrAppend(&problems, problems.empty() ? "" : "; ", name, ": ", status.message());
   };
-  const Kind* const kind = std::find_if(std::begin(kKinds), std::end(kKinds), [&](const Kind& each) {
-    return response.type_url() == each.type_url;
-  });
+  const Kind* const kind =
+      std::find_if(std::begin(kKinds), std::end(kKinds),
+                   [&](const Kind& each) { return response.type_url() == each.type_url; });
   if (kind == std::end(kKinds)) {
     note(response.type_url().substr(0, 200), absl::InvalidArgumentError("was not asked for"));
   } else {

@@ -48,7 +48,7 @@ class ResourceStore {
   struct Result {
     Request answer;  // The ACK or the NACK.
     absl::Status status;
-    bool changed = false;  // Current() is another than before.
+    bool changed = false;    // Current() is another than before.
     absl::string_view type;  // "Service"; empty when the type is none of ours.
   };
   Result Apply(const Response& response);

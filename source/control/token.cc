@@ -42,9 +42,8 @@ absl::StatusOr<std::string> ReadToken(const std::string& file) {
   if (text.empty()) return Bad(file, "it is empty; put a token into it");
   if (text.size() > kMaxTokenBytes) return Bad(file, "it is longer than 16 KiB; is it a token?");
   // What goes into a header: nothing but a token's own characters.
-  const bool sound = std::all_of(text.begin(), text.end(), [](unsigned char c) {
-    return absl::ascii_isgraph(c);
-  });
+  const bool sound =
+      std::all_of(text.begin(), text.end(), [](unsigned char c) { return absl::ascii_isgraph(c); });
   if (!sound) return Bad(file, "it holds bytes that no token has; is it a token?");
   return text;
 }

@@ -1,8 +1,8 @@
 // The control plane's resources as what the data path reads. Strict: an address, principal, number
 // or policy that is wrong, or a field that this version does not know, refuses the whole resource.
 // Threads: any, pure. Owns: nothing.
-// Errors: INVALID_ARGUMENT (UNIMPLEMENTED from a policy) that names the field and what is wrong: the
-// text of a NACK.
+// Errors: INVALID_ARGUMENT (UNIMPLEMENTED from a policy) that names the field and what is wrong:
+// the text of a NACK.
 #pragma once
 
 #include <memory>

@@ -89,8 +89,8 @@ void CaSource::Begin() {
   }
   attempt_ = std::make_shared<Attempt>();
   client_.Sign({*std::move(request), options_.lifetime},
-               [this, key = *std::move(key), attempt = std::weak_ptr<Attempt>(attempt_)](
-                   absl::StatusOr<SigningReply> reply) {
+               [this, key = *std::move(key),
+                attempt = std::weak_ptr<Attempt>(attempt_)](absl::StatusOr<SigningReply> reply) {
                  if (!attempt.expired()) Finish(key, reply);
                });
 }

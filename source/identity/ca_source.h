@@ -1,10 +1,10 @@
-// The life of an identity that a certificate authority signs: a fresh P-256 key each time, a signing
-// request, checks of what comes back, renewal at half of the lifetime (renewal.h).
-// Threads: the loop's. Owns: its timer, the attempt on its way; the client, the clock and the loop
-// are borrowed and outlive it.
-// Errors: each failed attempt goes to the observer and is tried again for ever; the identity in use
-// is the observer's to keep. A reply is never handed over unless it carries the key that was made,
-// this workload's SPIFFE ID, and the present time within its validity.
+// The life of an identity that a certificate authority signs: a fresh P-256 key each time, a
+// signing request, checks of what comes back, renewal at half of the lifetime (renewal.h). Threads:
+// the loop's. Owns: its timer, the attempt on its way; the client, the clock and the loop are
+// borrowed and outlive it. Errors: each failed attempt goes to the observer and is tried again for
+// ever; the identity in use is the observer's to keep. A reply is never handed over unless it
+// carries the key that was made, this workload's SPIFFE ID, and the present time within its
+// validity.
 #pragma once
 
 #include <memory>

@@ -83,25 +83,25 @@ void Manager::OnFailure(Failure failure, const absl::Status& status) {
   report_.last_error = error;
   CountRotation("failed", failure);
   // A long outage is one warning, not one a second.
-  base::Log(repeated ? base::LogLevel::kDebug : base::LogLevel::kWarning, "identity",
-            "no new certificate",
-            {{"reason", std::string(Name(failure))},
-             {"error", error},
-             {"present", context_ == nullptr
-                             ? "none"
-                             : absl::StrCat("kept, ends ", Text(context_->identity().not_after()))}});
+  base::Log(
+      repeated ? base::LogLevel::kDebug : base::LogLevel::kWarning, "identity",
+      "no new certificate",
+      {{"reason", std::string(Name(failure))},
+       {"error", error},
+       {"present", context_ == nullptr
+                       ? "none"
+                       : absl::StrCat("kept, ends ", Text(context_->identity().not_after()))}});
 }
 
 absl::Status Manager::SetBundle(std::vector<tls::TrustBundle::Domain> domains) {
   KITH_ASSIGN_OR_RETURN(auto bundle, tls::TrustBundle::Create(std::move(domains)));
   if (bundle->RootsOf(options_.trust_domain).empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the trust bundle has no root of this workload's trust domain ",
-                     options_.trust_domain));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the trust bundle has no root of this workload's trust domain ", options_.trust_domain));
   }
   if (context_ != nullptr) {
-    KITH_ASSIGN_OR_RETURN(auto context, MakeContext(context_->options().identity, bundle,
-                                                    context_->generation()));
+    KITH_ASSIGN_OR_RETURN(
+        auto context, MakeContext(context_->options().identity, bundle, context_->generation()));
     // A certificate that has ended fails under any bundle: then the bundle is not to blame.
     if (IsValidAt(context->identity(), options_.clock->Now())) {
       KITH_RETURN_IF_ERROR(base::Annotate(tls::SelfHandshake(*context),
@@ -151,8 +151,7 @@ void Manager::ShowCertificates() {
       present.push_back({kind, certificate, kind == "leaf" ? principal : certificate.subject});
       kind = "issuer";
     }
-    shard.GetGauge(telemetry::kIdentityGeneration, {})
-        .Set(static_cast<double>(report_.generation));
+    shard.GetGauge(telemetry::kIdentityGeneration, {}).Set(static_cast<double>(report_.generation));
   }
   for (const tls::CertificateInfo& root : bundle_->RootInfo(options_.trust_domain)) {
     present.push_back({"root", root, options_.trust_domain});

@@ -67,8 +67,8 @@ class Manager : public Source::Observer {
   Manager(Options options, std::shared_ptr<const tls::TrustBundle> bundle);
 
   absl::StatusOr<std::shared_ptr<const tls::Context>> MakeContext(
-      std::shared_ptr<const tls::Identity> identity,
-      std::shared_ptr<const tls::TrustBundle> bundle, uint64_t generation) const;
+      std::shared_ptr<const tls::Identity> identity, std::shared_ptr<const tls::TrustBundle> bundle,
+      uint64_t generation) const;
   void Publish();
   void CountRotation(absl::string_view result, Failure failure);
   void ShowCertificates();

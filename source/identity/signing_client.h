@@ -1,9 +1,9 @@
 // Has a certificate signed by a certificate authority: over gRPC (control/certificate_client.h), or
 // by a fake in tests.
 // Threads: the loop's. Owns: see the implementations.
-// Errors: UNAVAILABLE and DEADLINE_EXCEEDED when the authority was not reached, UNAUTHENTICATED when
-// it refused the caller, INVALID_ARGUMENT when it refused the request, FAILED_PRECONDITION when there
-// is no token to send, DATA_LOSS when its answer makes no sense.
+// Errors: UNAVAILABLE and DEADLINE_EXCEEDED when the authority was not reached, UNAUTHENTICATED
+// when it refused the caller, INVALID_ARGUMENT when it refused the request, FAILED_PRECONDITION
+// when there is no token to send, DATA_LOSS when its answer makes no sense.
 #pragma once
 
 #include <string>

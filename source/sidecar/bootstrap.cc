@@ -24,17 +24,16 @@ absl::Status ReadWorkload(const config::v1::Workload& workload, Bootstrap& to) {
                         NamePart("workload.serviceAccount", workload.service_account()));
   if (!workload.trust_domain().empty()) to.trust_domain = workload.trust_domain();
   if (!base::IsTrustDomain(to.trust_domain)) {
-    return Invalid("workload.trustDomain",
-                   absl::StrCat("\"", to.trust_domain,
-                                "\" is not lower-case letters, digits, '.', - and _"));
+    return Invalid(
+        "workload.trustDomain",
+        absl::StrCat("\"", to.trust_domain, "\" is not lower-case letters, digits, '.', - and _"));
   }
   for (const auto& [key, value] : workload.labels()) to.labels[key] = value;
   return absl::OkStatus();
 }
 
 absl::Status ReadControlPlane(const config::v1::ControlPlaneClient& client, Bootstrap& to) {
-  KITH_ASSIGN_OR_RETURN(const std::string host,
-                        HostOf("controlPlane.address", client.address()));
+  KITH_ASSIGN_OR_RETURN(const std::string host, HostOf("controlPlane.address", client.address()));
   to.control_plane = client.address();
   to.server_name = client.server_name().empty() ? host : client.server_name();
   KITH_ASSIGN_OR_RETURN(to.trust_bundle_file,
@@ -108,17 +107,15 @@ absl::Status CheckBinds(const Bootstrap& bootstrap) {
 }
 
 absl::Status ReadObservability(const SidecarConfig& config, Bootstrap& to) {
-  KITH_ASSIGN_OR_RETURN(
-      const std::string socket,
-      Required("admin.socket", config.admin().socket(), "the path of a UNIX socket to make"));
+  KITH_ASSIGN_OR_RETURN(const std::string socket, Required("admin.socket", config.admin().socket(),
+                                                           "the path of a UNIX socket to make"));
   auto admin = base::SocketAddress::Parse(absl::StrCat("unix:", socket));
   if (!admin.ok()) return Invalid("admin.socket", admin.status().message());
   to.admin_socket = *std::move(admin);
   const config::v1::Observability& from = config.observability();
   KITH_ASSIGN_OR_RETURN(to.monitoring_address,
-                        IpAddress("observability.address", from.address().empty()
-                                                               ? "127.0.0.1:15020"
-                                                               : from.address()));
+                        IpAddress("observability.address",
+                                  from.address().empty() ? "127.0.0.1:15020" : from.address()));
   to.access_log = from.access_log();
   if (!from.log_level().empty() && !base::ParseLogLevel(from.log_level(), to.log_level)) {
     return Invalid("observability.logLevel", absl::StrCat("\"", from.log_level(),
@@ -131,8 +128,8 @@ absl::Status ReadObservability(const SidecarConfig& config, Bootstrap& to) {
 absl::Status ReadTimeouts(const config::v1::Timeouts& from, Bootstrap& to) {
   using Zero = ZeroDuration;
   const auto read = [](bool has, absl::string_view field,
-                            const google::protobuf::Duration& duration, Zero zero,
-                            absl::Duration& value) -> absl::Status {
+                       const google::protobuf::Duration& duration, Zero zero,
+                       absl::Duration& value) -> absl::Status {
     if (!has) return absl::OkStatus();
     KITH_ASSIGN_OR_RETURN(value, DurationOf(absl::StrCat("timeouts.", field), duration, zero));
     return absl::OkStatus();
@@ -144,8 +141,8 @@ absl::Status ReadTimeouts(const config::v1::Timeouts& from, Bootstrap& to) {
                             timeouts.handshake));
   KITH_RETURN_IF_ERROR(read(from.has_head(), "head", from.head(), Zero::kRefused, timeouts.head));
   KITH_RETURN_IF_ERROR(read(from.has_idle(), "idle", from.idle(), Zero::kRefused, timeouts.idle));
-  KITH_RETURN_IF_ERROR(read(from.has_response(), "response", from.response(), Zero::kAllowed,
-                            timeouts.response));
+  KITH_RETURN_IF_ERROR(
+      read(from.has_response(), "response", from.response(), Zero::kAllowed, timeouts.response));
   return read(from.has_drain(), "drain", from.drain(), Zero::kAllowed, to.drain);
 }
 
@@ -172,9 +169,9 @@ absl::StatusOr<Bootstrap> Bootstrap::From(const SidecarConfig& config) {
   KITH_RETURN_IF_ERROR(ReadWorkload(config.workload(), bootstrap));
   KITH_RETURN_IF_ERROR(ReadControlPlane(config.control_plane(), bootstrap));
   if (config.identity().has_lifetime()) {
-    KITH_ASSIGN_OR_RETURN(bootstrap.lifetime,
-                          DurationOf("identity.lifetime", config.identity().lifetime(),
-                                     ZeroDuration::kRefused));
+    KITH_ASSIGN_OR_RETURN(
+        bootstrap.lifetime,
+        DurationOf("identity.lifetime", config.identity().lifetime(), ZeroDuration::kRefused));
     if (bootstrap.lifetime < absl::Seconds(1)) {
       return Invalid("identity.lifetime", "must be at least 1 s");
     }
@@ -202,8 +199,7 @@ absl::StatusOr<Bootstrap> Bootstrap::Load(const std::string& file) {
   }
   bootstrap->roots_pem = *std::move(roots);
   // Nothing is kept of it here: this only says early what is wrong with it.
-  const auto bundle =
-      tls::TrustBundle::Create({{bootstrap->trust_domain, bootstrap->roots_pem}});
+  const auto bundle = tls::TrustBundle::Create({{bootstrap->trust_domain, bootstrap->roots_pem}});
   if (!bundle.ok()) {
     return base::Annotate(bundle.status(), absl::StrCat(file, ": controlPlane.trustBundleFile ",
                                                         bootstrap->trust_bundle_file));

@@ -1,7 +1,7 @@
 // The sidecar's bootstrap file, checked and with its defaults.
 // Threads: plain values. Owns: itself.
-// Errors: INVALID_ARGUMENT or the reading's own: one line that names the file, the field and what to
-// write.
+// Errors: INVALID_ARGUMENT or the reading's own: one line that names the file, the field and what
+// to write.
 #pragma once
 
 #include <string>

@@ -16,11 +16,9 @@ constexpr absl::Duration kSettleLimit = absl::Milliseconds(300);
 
 Departure::Departure(event::Loop& loop, control::DiscoveryClient& discovery, Workers& workers,
                      absl::Duration drain)
-    : loop_(loop),
-      discovery_(discovery),
-      workers_(workers),
-      drain_(drain),
-      timer_(loop, [this] { Next(); }) {}
+    : loop_(loop), discovery_(discovery), workers_(workers), drain_(drain), timer_(loop, [this] {
+        Next();
+      }) {}
 
 void Departure::Begin() {
   if (begun()) return;

@@ -17,7 +17,6 @@
 #include "source/control/discovery_client.h"
 #include "source/event/loop.h"
 #include "source/event/signal.h"
-#include "source/event/timer.h"
 #include "source/identity/ca_source.h"
 #include "source/identity/manager.h"
 #include "source/sidecar/admin.h"
@@ -92,10 +91,12 @@ mesh::v1::ServedCertificate Served(const identity::Manager& identity) {
   return served;
 }
 
-absl::StatusOr<std::unique_ptr<telemetry::AccessLog>> OpenAccessLog(const Bootstrap& bootstrap) {
+absl::StatusOr<std::unique_ptr<telemetry::AccessLog>> OpenAccessLog(const Bootstrap& bootstrap,
+                                                                    telemetry::Metrics& metrics) {
   if (bootstrap.access_log.empty()) return std::unique_ptr<telemetry::AccessLog>();
   telemetry::AccessLog::Options options;
   options.path = bootstrap.access_log;
+  options.metrics = &metrics;
   return telemetry::AccessLog::Create(options);
 }
 
@@ -109,7 +110,7 @@ absl::Status Run(const Bootstrap& bootstrap) {
   shard.GetGauge(telemetry::kBuild, {"sidecar", base::kVersion}).Set(1);
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<event::Loop> loop, event::Loop::Create());
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<telemetry::AccessLog> access_log,
-                        OpenAccessLog(bootstrap));
+                        OpenAccessLog(bootstrap, metrics));
 
   // Connections.
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<Workers> workers,
@@ -187,16 +188,6 @@ absl::Status Run(const Bootstrap& bootstrap) {
                         event::Signal::Create(*loop, SIGHUP, [&] {
                           if (access_log != nullptr) access_log->Reopen();
                         }));
-
-  // Once a second: what has no event of its own.
-  uint64_t dropped = 0;
-  event::Timer watch(*loop, [&] {
-    if (access_log == nullptr) return;
-    const uint64_t now_dropped = access_log->dropped();
-    shard.GetCounter(telemetry::kAccessLogDropped, {}).Add(now_dropped - dropped);
-    dropped = now_dropped;
-  });
-  watch.StartRepeating(absl::Seconds(1));
 
   workers->Start();
   source.Start(*identity);

@@ -69,8 +69,7 @@ void WriteCertificates(JsonWriter& json, const StatusSources& from) {
   json.EndArray();
   json.Key("roots").BeginArray();
   for (const tls::TrustBundle::Domain& domain : from.identity.bundle().domains()) {
-    for (const tls::CertificateInfo& root :
-         from.identity.bundle().RootInfo(domain.trust_domain)) {
+    for (const tls::CertificateInfo& root : from.identity.bundle().RootInfo(domain.trust_domain)) {
       json.BeginObject();
       json.Key("trustDomain").String(domain.trust_domain);
       json.Key("serial").String(root.serial);

@@ -19,6 +19,7 @@ std::string Contents(const ByteChain& chain) {
   std::string all;
   size_t count = chain.Peek(vectors, std::size(vectors));
   for (size_t i = 0; i < count; ++i) {
+    EXPECT_GT(vectors[i].iov_len, 0u);
     all.append(static_cast<const char*>(vectors[i].iov_base), vectors[i].iov_len);
   }
   return all;

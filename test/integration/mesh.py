@@ -331,6 +331,7 @@ class Mesh:
 daemon off;
 pid {directory}/nginx.pid;
 error_log stderr warn;
+user root;
 worker_processes 1;
 events {{ worker_connections 4096; }}
 http {{

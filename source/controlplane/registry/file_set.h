@@ -22,7 +22,7 @@ namespace kith::controlplane {
 
 struct FileReport {
   std::string file;
-  absl::Status status = {};  // Why its present text is not in force.
+  absl::Status status = {};    // Why its present text is not in force.
   bool has_last_good = false;  // Earlier contents are in force instead.
 };
 
