@@ -89,8 +89,6 @@ trustDomain: cluster.local
 address: 127.0.0.1:15012
 monitoringAddress: 127.0.0.1:15014
 adminSocket: $CONTROL_PLANE_SOCKET
-ca:
-  defaultLeafLifetime: 1h
 registry:
   directory: $STATE/config
 EOF
@@ -131,6 +129,8 @@ workload:
   trustDomain: cluster.local
   labels:
     app: $service
+identity:
+  lifetime: 1h
 controlPlane:
   address: 127.0.0.1:15012
   serverName: kith-controlplane

@@ -440,10 +440,11 @@ void HttpConnection::OnEnd() {
   if (phase_ == Phase::kLingering) {
     Close();
   } else if (phase_ == Phase::kIdle && unread_.empty()) {
-    if (parser_.idle()) {
+    const absl::Status ended = parser_.FinishOnEof();
+    if (ended.ok()) {
       Close();
     } else {
-      RefuseMalformed(absl::InvalidArgumentError("the connection ended inside a request's head"));
+      RefuseMalformed(ended);
     }
   } else if (!request_complete_ && unread_.empty() && phase_ != Phase::kIdle) {
     // The body will never be complete.

@@ -101,8 +101,9 @@ class AccessLog::Impl {
           return;
         }
       }
-      for (std::string& lines : batch) WriteOut(lines);
+      // First, so that nothing handed over after Reopen() goes to the old file.
       if (reopen) Report(output_->Reopen());
+      for (std::string& lines : batch) WriteOut(lines);
     }
   }
 

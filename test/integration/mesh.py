@@ -93,7 +93,8 @@ def request(port, path="/", method="GET", body=None, headers=None, timeout=10):
     """One HTTP request on a connection of its own."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
-        connection.request(method, path, body=body, headers=headers or {})
+        connection.request(method, path, body=body, headers=headers or {},
+                           encode_chunked="Transfer-Encoding" in (headers or {}))
         response = connection.getresponse()
         return Answer(response.status, dict(response.getheaders()), response.read())
     finally:
@@ -195,14 +196,14 @@ class Workload:
 
 
 class Mesh:
-    def __init__(self, leaf_lifetime="1h", **ca):
+    def __init__(self, leaf_lifetime="1h"):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="kith-test-"))
         self.config = self.directory / "config"
         self.config.mkdir()
         self.state = self.directory / "controlplane"
         self.port, self.metrics_port = free_port(), free_port()
         self.socket = self.state / "admin.sock"
-        self.leaf_lifetime, self.ca = leaf_lifetime, ca
+        self.leaf_lifetime = leaf_lifetime
         self.workloads, self._servers, self._extra = [], [], []
         self.control_plane = None
         self._write_control_plane_config()
@@ -232,9 +233,6 @@ class Mesh:
             f"address: 127.0.0.1:{self.port}",
             f"monitoringAddress: 127.0.0.1:{self.metrics_port}",
             f"adminSocket: {self.socket}",
-            "ca:",
-            f"  defaultLeafLifetime: {self.leaf_lifetime}",
-            *[f"  {key}: {value}" for key, value in self.ca.items()],
             "registry:",
             f"  directory: {self.config}",
         ]
@@ -277,6 +275,8 @@ class Mesh:
             f"  serviceAccount: {workload.service_account}",
             "  labels:",
             f"    app: {name.split('-')[0]}",
+            "identity:",
+            f"  lifetime: {self.leaf_lifetime}",
             "controlPlane:",
             f"  address: 127.0.0.1:{self.port}",
             "  serverName: kith-controlplane",

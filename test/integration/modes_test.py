@@ -56,8 +56,9 @@ class ModesTest(unittest.TestCase):
     def test_disable_takes_plaintext_and_is_reached_in_plaintext(self):
         self.set_mode("DISABLE")
         self.assertEqual(request(self.inbound).status, 200)
-        await_true("the way to the backend", lambda: request(self.through).status == 200)
-        line = self.backend.logged(direction="inbound", status=200)
+        await_true("the way to the backend", lambda: request(
+            self.through, headers={"x-request-id": "in-the-clear"}).status == 200)
+        line = self.backend.logged(request_id="in-the-clear", status=200)
         self.assertNotIn("principal", line["source"])
 
     def test_garbage_on_a_tls_port_is_counted_and_harmless(self):

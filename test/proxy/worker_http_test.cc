@@ -268,6 +268,17 @@ TEST(WorkerHttpTest, EndsAHeadThatDoesNotArriveInTime) {
   EXPECT_TRUE(absl::StartsWith(slow.ReadAll(), "HTTP/1.1 408 "));
 }
 
+TEST(WorkerHttpTest, RefusesAHeadThatIsCutShort) {
+  Application application(Answering(kOk));
+  ProxyPair pair(application.port());
+  Client client(pair.outbound_port());
+  client.Send("GET / HTTP/1.1\r\nHost: s\r\nTrunc");
+  client.EndSending();
+  EXPECT_TRUE(absl::StartsWith(client.ReadAll(), "HTTP/1.1 400 "));
+  EXPECT_TRUE(absl::StrContains(pair.ClientMetrics(),
+                                "kith_http_bad_requests_total{reason=\"truncated\"} 1"));
+}
+
 TEST(WorkerHttpTest, AnswersWith504WhenAResponseDoesNotComeInTime) {
   Application application([](Client& connection) { connection.ReadAll(); });
   ProxyPair::Options options;

@@ -54,9 +54,6 @@ std::vector<BadCredential> BadCredentials(const Mesh& mesh, const std::string& i
       {"for signing code",
        ca.Leaf({.uri_sans = {id}, .extended_key_usage = {test::ExtendedKeyUsage::kCodeSigning}}),
        Reason::kCertificatePurpose, SSL_AD_UNSUPPORTED_CERTIFICATE},
-      {"not for signatures",  // BoringSSL itself finds this one.
-       ca.Leaf({.uri_sans = {id}, .key_usage = {test::KeyUsage::kKeyEncipherment}}),
-       Reason::kCertificatePurpose, SSL_AD_ILLEGAL_PARAMETER},
       {"a weak key", ca.Leaf({.uri_sans = {id}, .key_type = test::KeyType::kRsa1024}),
        Reason::kWeakKey, SSL_AD_BAD_CERTIFICATE},
       {"a wrong signature", ca.Leaf({.uri_sans = {id}, .corrupt_signature = true}),

@@ -301,7 +301,9 @@ TEST_P(TicketTest, IsNotGiven) {
   EXPECT_EQ(g_tickets, 0);
   unsigned id_size = 0;
   SSL_SESSION_get_id(SSL_get_session(raw.ssl()), &id_size);
-  if (GetParam() == TLS1_2_VERSION) EXPECT_EQ(id_size, 0u);
+  if (GetParam() == TLS1_2_VERSION) {
+    EXPECT_EQ(id_size, 0u);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, TicketTest, testing::Values(TLS1_2_VERSION, TLS1_3_VERSION));
