@@ -94,8 +94,9 @@ http::EmbeddedResponse Answer(AdminOptions& options, const http::EmbeddedRequest
 
 absl::StatusOr<std::unique_ptr<http::EmbeddedServer>> CreateAdmin(event::Loop& loop,
                                                                   AdminOptions options) {
+  const http::EmbeddedServer::Options server{.address = options.socket, .unix_mode = 0600};
   return http::EmbeddedServer::Create(
-      loop, {.address = options.socket, .unix_mode = 0600},
+      loop, server,
       [options = std::move(options)](const http::EmbeddedRequest& request,
                                      http::EmbeddedResponder responder) mutable {
         responder.Send(Answer(options, request));

@@ -51,11 +51,14 @@ void AppendNumber(double value, std::string& out) {
     out += "NaN";
   } else if (std::isinf(value)) {
     out += value > 0 ? "+Inf" : "-Inf";
-  } else if (value == std::floor(value) && std::abs(value) < 1e15) {
-    absl::StrAppend(&out, static_cast<int64_t>(value));  // A time reads better without an exponent.
   } else {
-    char digits[32];
-    const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value);
+    // Times and buckets read better without an exponent.
+    const double magnitude = std::abs(value);
+    const auto format = value == 0 || (magnitude >= 1e-6 && magnitude < 1e15)
+                            ? std::chars_format::fixed
+                            : std::chars_format::scientific;
+    char digits[64];
+    const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value, format);
     out.append(digits, static_cast<size_t>(end - digits));
   }
 }

@@ -80,8 +80,23 @@ int SslError::alert() const {
 Reason SslError::reason() const {
   if (alert() >= 0) return Reason::kAlertReceived;
   if (code == 0) return Reason::kInternal;
-  // What the layers below say while they read a certificate or check a signature.
-  if (ERR_GET_LIB(code) != ERR_LIB_SSL) return Reason::kBadCertificate;
+  switch (ERR_GET_LIB(code)) {
+    case ERR_LIB_SSL:
+      break;
+    case ERR_LIB_CIPHER:  // A record that does not decrypt.
+      return Reason::kNotTls;
+    case ERR_LIB_ASN1:  // What the layers below say while they read a key or check a signature.
+    case ERR_LIB_BN:
+    case ERR_LIB_EC:
+    case ERR_LIB_ECDSA:
+    case ERR_LIB_EVP:
+    case ERR_LIB_RSA:
+    case ERR_LIB_X509:
+    case ERR_LIB_X509V3:
+      return Reason::kBadCertificate;
+    default:
+      return Reason::kInternal;
+  }
   switch (ERR_GET_REASON(code)) {
     case ERR_R_MALLOC_FAILURE:
     case ERR_R_INTERNAL_ERROR:
@@ -135,6 +150,9 @@ std::string SslError::Text() const {
       default:
         break;
     }
+  }
+  if (ERR_GET_LIB(code) == ERR_LIB_CIPHER) {
+    return "a record of the peer does not decrypt; does something on the way change bytes?";
   }
   const char* text = ERR_reason_error_string(code);
   if (text == nullptr) return absl::StrCat("error ", code);

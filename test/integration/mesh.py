@@ -422,7 +422,7 @@ class Load:
     def __init__(self, port, seconds, connections=32, path="/"):
         self._process = subprocess.Popen(
             ["wrk", "--threads", "1", "--connections", str(connections), "--duration",
-             f"{seconds}s", "--timeout", "5s", f"http://127.0.0.1:{port}{path}"],
+             f"{int(seconds)}s", "--timeout", "5s", f"http://127.0.0.1:{port}{path}"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self._seconds = seconds
 

@@ -177,6 +177,12 @@ TEST(PolicySetTest, MatchesEveryFieldOfAnOperation) {
   EXPECT_TRUE(policies->reads_paths());
 }
 
+TEST(PolicySetTest, ExcludesPorts) {
+  const auto policies = Rule("ALLOW", "to: [{operation: {notPorts: [\"80\", \"443\"]}}]");
+  EXPECT_TRUE(policies->Decide(Tcp(&kFrontend)).allowed);
+  EXPECT_FALSE(policies->Decide(Tcp(&kFrontend, 443)).allowed);
+}
+
 TEST(PolicySetTest, TakesConnectAsAMissingPath) {
   Request connect = Http(nullptr, "CONNECT", "/ignored");
   connect.has_path = false;

@@ -76,6 +76,16 @@ bssl::UniquePtr<EVP_PKEY> ParseKey(const std::string& pem) {
   return key;
 }
 
+bssl::UniquePtr<EVP_PKEY> KeyOfRequest(const std::string& pem) {
+  bssl::UniquePtr<BIO> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  bssl::UniquePtr<X509_REQ> request(
+      PEM_read_bio_X509_REQ(bio.get(), nullptr, nullptr, nullptr));
+  Must(request != nullptr, "a request to certify");
+  bssl::UniquePtr<EVP_PKEY> key(X509_REQ_get_pubkey(request.get()));
+  Must(key != nullptr, "a request's key");
+  return key;
+}
+
 bssl::UniquePtr<EVP_PKEY> KeyFor(const std::string& pem, KeyType type) {
   return pem.empty() ? Generate(type) : ParseKey(pem);
 }
@@ -281,7 +291,9 @@ Credential TemporaryCa::SelfSigned(const CertificateOptions& options) const {
 }
 
 Credential TemporaryCa::Make(const CertificateOptions& options, const Credential* issuer) const {
-  bssl::UniquePtr<EVP_PKEY> key = KeyFor(options.key_pem, options.key_type);
+  bssl::UniquePtr<EVP_PKEY> key = options.request_pem.empty()
+                                      ? KeyFor(options.key_pem, options.key_type)
+                                      : KeyOfRequest(options.request_pem);
   bssl::UniquePtr<EVP_PKEY> issuer_key = issuer ? ParseKey(issuer->key_pem) : bssl::UpRef(key);
   bssl::UniquePtr<X509> certificate(X509_new());
   bssl::UniquePtr<X509_NAME> subject = Name(options.common_name);
@@ -351,7 +363,7 @@ Credential TemporaryCa::Make(const CertificateOptions& options, const Credential
   if (options.corrupt_signature) made.certificate_der = FlipLastBit(made.certificate_der);
   made.certificate_pem = Pem("CERTIFICATE", made.certificate_der);
   made.chain_pem = absl::StrCat(made.certificate_pem, issuer ? issuer->chain_pem : "");
-  made.key_pem = KeyPem(key.get());
+  if (options.request_pem.empty()) made.key_pem = KeyPem(key.get());
   return made;
 }
 

@@ -61,6 +61,8 @@ struct CertificateOptions {
 
   KeyType key_type = KeyType::kP256;
   std::string key_pem = {};  // Use this key and ignore `key_type`.
+  // Certify the public key of this PKCS#10 request; the credential has no private key then.
+  std::string request_pem = {};
 
   std::string serial = {};         // Big-endian bytes; empty: 16 random ones.
   bool corrupt_signature = false;  // One bit of it is flipped.

@@ -27,6 +27,8 @@ TEST(TextFormatTest, WritesNumbersThatReadBackTheSame) {
   EXPECT_EQ(Number(0), "0");
   EXPECT_EQ(Number(0.25), "0.25");
   EXPECT_EQ(Number(-3), "-3");
+  EXPECT_EQ(Number(0.0005), "0.0005");
+  EXPECT_EQ(Number(1e9), "1000000000");
   EXPECT_EQ(Number(1763697402), "1763697402");
   EXPECT_EQ(Number(std::numeric_limits<double>::infinity()), "+Inf");
   EXPECT_EQ(Number(-std::numeric_limits<double>::infinity()), "-Inf");

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/cipher.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
@@ -39,6 +40,8 @@ TEST(SslErrorTest, FindsTheReason) {
       {ERR_LIB_SSL, SSL_R_KEY_USAGE_BIT_INCORRECT, Reason::kCertificatePurpose},
       {ERR_LIB_SSL, SSL_R_CANNOT_PARSE_LEAF_CERT, Reason::kBadCertificate},
       {ERR_LIB_EVP, EVP_R_DECODE_ERROR, Reason::kBadCertificate},
+      {ERR_LIB_CIPHER, CIPHER_R_BAD_DECRYPT, Reason::kNotTls},
+      {ERR_LIB_BIO, ERR_R_INTERNAL_ERROR, Reason::kInternal},
       {ERR_LIB_SSL, SSL_R_HTTP_REQUEST, Reason::kNotTls},
       {ERR_LIB_SSL, SSL_R_DECODE_ERROR, Reason::kNotTls},
       {ERR_LIB_SSL, ERR_R_MALLOC_FAILURE, Reason::kInternal},

@@ -195,16 +195,32 @@ TEST_F(TlsStreamTest, KeepsSendingFromTheClientAfterTheServersHalfClose) {
   ASSERT_TRUE(pair_.Until([&] { return at_server_.received == "still here"; }));
 }
 
+// Ends its own side as soon as it is told of the peer's end.
+struct EndingHandler final : net::StreamHandler {
+  explicit EndingHandler(net::Stream& to_end) : stream(to_end) {}
+  void OnData(absl::Span<const uint8_t>) override {}
+  void OnEnd() override {
+    stream.Write("farewell");
+    stream.EndWriting();
+    EXPECT_FALSE(closed.has_value());  // Never inside its own call.
+  }
+  void OnClosed(absl::Status status) override { closed = std::move(status); }
+  void OnDrained() override {}
+
+  net::Stream& stream;
+  absl::optional<absl::Status> closed;
+};
+
 TEST_F(TlsStreamTest, EndsInsideTheCallbackOfTheEnd) {
+  EndingHandler handler(*pair_.server);
+  pair_.server->SetHandler(&handler);
   ResumeBoth();
   pair_.client->EndWriting();
-  ASSERT_TRUE(pair_.Until([&] {
-    if (at_server_.ends == 1) pair_.server->EndWriting();
-    return at_server_.closed.has_value();
-  }));
-  EXPECT_TRUE(at_server_.closed->ok());
-  ASSERT_TRUE(pair_.Until([&] { return at_client_.closed.has_value(); }));
+  ASSERT_TRUE(
+      pair_.Until([&] { return handler.closed.has_value() && at_client_.closed.has_value(); }));
+  EXPECT_TRUE(handler.closed->ok());
   EXPECT_TRUE(at_client_.closed->ok());
+  EXPECT_EQ(at_client_.received, "farewell");
 }
 
 TEST_F(TlsStreamTest, IgnoresWritesAfterItsEnd) {

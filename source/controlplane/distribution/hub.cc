@@ -11,7 +11,7 @@ namespace kith::controlplane {
 namespace {
 
 constexpr char kSelf[] = "self";
-constexpr size_t kMaxRosterBytes = 256 * 1024 * 1024;
+constexpr size_t kMaxRosterBytes = size_t{256} * 1024 * 1024;
 constexpr absl::Duration kSaveDelay = absl::Milliseconds(100);
 constexpr absl::Duration kFirstMessage = absl::Seconds(15);  // A stream says who it is within it.
 

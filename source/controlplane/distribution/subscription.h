@@ -43,7 +43,7 @@ class Subscription {
   static constexpr size_t kMaxNameBytes = 1024;
   // A response is closed beyond this, and the rest follows once it is answered: gRPC clients take
   // 4 MiB by default.
-  static constexpr size_t kResponseBytes = 2 * 1024 * 1024;
+  static constexpr size_t kResponseBytes = size_t{2} * 1024 * 1024;
 
   enum class Answer { kNone, kAck, kNack, kStaleNonce };
   enum class State { kNotSent, kStale, kSynced, kError };

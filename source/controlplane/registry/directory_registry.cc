@@ -12,7 +12,7 @@
 namespace kith::controlplane {
 namespace {
 
-constexpr size_t kMaxLastGoodBytes = 128 * 1024 * 1024;
+constexpr size_t kMaxLastGoodBytes = size_t{128} * 1024 * 1024;
 
 }  // namespace
 

@@ -14,7 +14,7 @@ namespace kith::controlplane {
 namespace {
 
 constexpr size_t kMaxFiles = 10'000;
-constexpr size_t kMaxBytes = 32 * 1024 * 1024;
+constexpr size_t kMaxBytes = size_t{32} * 1024 * 1024;
 
 bool IsRegistryFile(absl::string_view name) {
   if (absl::StartsWith(name, ".")) return false;

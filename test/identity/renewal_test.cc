@@ -1,0 +1,120 @@
+#include "source/identity/renewal.h"
+
+#include <gtest/gtest.h>
+
+namespace kith::identity {
+namespace {
+
+const absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
+
+class RenewalTest : public ::testing::Test {
+ protected:
+  void Hold(absl::Duration lifetime) {
+    renewal_.Succeeded(kNow, kNow - absl::Minutes(2), kNow + lifetime);
+  }
+
+  double random_ = 0.5;
+  Renewal renewal_{[this] { return random_; }};
+};
+
+TEST_F(RenewalTest, IsDueAtOnceWithoutACertificate) {
+  EXPECT_TRUE(renewal_.IsDue(kNow));
+  EXPECT_TRUE(renewal_.IsOverdue(kNow));
+}
+
+TEST_F(RenewalTest, IsDueAtHalfOfWhatIsLeftNotOfTheBackDatedLife) {
+  Hold(absl::Minutes(10));
+  EXPECT_FALSE(renewal_.IsDue(kNow + absl::Seconds(299)));
+  EXPECT_TRUE(renewal_.IsDue(kNow + absl::Seconds(300)));
+  EXPECT_TRUE(renewal_.IsOverdue(kNow + absl::Seconds(300)));
+}
+
+TEST_F(RenewalTest, SpreadsRenewalsOverOnePercentToEitherSide) {
+  random_ = 0.0;
+  Hold(absl::Seconds(1000));
+  EXPECT_EQ(renewal_.due(), kNow + absl::Seconds(490));
+  random_ = 0.999999;
+  Hold(absl::Seconds(1000));
+  EXPECT_GT(renewal_.due(), kNow + absl::Seconds(509));
+  EXPECT_LE(renewal_.due(), kNow + absl::Seconds(510));
+}
+
+TEST_F(RenewalTest, DoublesTheCeilingOfItsWaitsUpToATwentiethOfTheLifetime) {
+  random_ = 0.999999;
+  Hold(absl::Minutes(5));  // A twentieth: 15 s.
+  std::vector<int64_t> waits;
+  for (int i = 0; i < 8; ++i) {
+    renewal_.Failed(kNow);
+    waits.push_back(absl::ToInt64Milliseconds(renewal_.due() - kNow + absl::Microseconds(999)));
+  }
+  EXPECT_EQ(waits, (std::vector<int64_t>{500, 1000, 2000, 4000, 8000, 15000, 15000, 15000}));
+}
+
+TEST_F(RenewalTest, WaitsAnywhereBelowTheCeiling) {
+  Hold(absl::Hours(24));
+  random_ = 0.0;
+  renewal_.Failed(kNow);
+  EXPECT_EQ(renewal_.due(), kNow);
+  random_ = 0.5;
+  renewal_.Failed(kNow);
+  EXPECT_EQ(renewal_.due(), kNow + absl::Milliseconds(500));
+}
+
+TEST_F(RenewalTest, NeverWaitsLongerThanHalfAMinute) {
+  Hold(absl::Hours(24));
+  EXPECT_EQ(renewal_.LongestWait(kNow), absl::Seconds(30));
+}
+
+TEST_F(RenewalTest, WaitsAtMostFourSecondsWhereLittleTimeIsLeft) {
+  Hold(absl::Hours(1));
+  EXPECT_EQ(renewal_.LongestWait(kNow + absl::Minutes(44)), absl::Seconds(30));
+  EXPECT_EQ(renewal_.LongestWait(kNow + absl::Minutes(45)), absl::Seconds(4));
+  EXPECT_EQ(renewal_.LongestWait(kNow + absl::Hours(5)), absl::Seconds(4));
+  Hold(absl::Minutes(2));
+  EXPECT_EQ(renewal_.LongestWait(kNow), absl::Seconds(4));
+}
+
+TEST_F(RenewalTest, StartsWithShortWaitsWhereLifetimesAreSeconds) {
+  Hold(absl::Seconds(2));
+  EXPECT_EQ(renewal_.FirstWait(), absl::Milliseconds(100));
+  EXPECT_EQ(renewal_.LongestWait(kNow), absl::Milliseconds(500));
+  EXPECT_EQ(renewal_.CheckInterval(), absl::Milliseconds(40));
+}
+
+TEST_F(RenewalTest, ForgetsFailuresOnSuccess) {
+  random_ = 0.999999;
+  for (int i = 0; i < 10; ++i) renewal_.Failed(kNow);
+  Hold(absl::Hours(24));
+  renewal_.Failed(kNow);
+  EXPECT_LE(renewal_.due(), kNow + absl::Milliseconds(500));
+}
+
+TEST_F(RenewalTest, IsNotStoppedByAClockSetBackDuringAWait) {
+  Hold(absl::Hours(1));
+  random_ = 0.999999;
+  renewal_.Failed(kNow);
+  EXPECT_FALSE(renewal_.IsDue(kNow));
+  EXPECT_TRUE(renewal_.IsDue(kNow - absl::Hours(24)));
+}
+
+TEST_F(RenewalTest, RenewsACertificateFromTheFuture) {
+  Hold(absl::Hours(1));
+  EXPECT_FALSE(renewal_.IsDue(kNow + absl::Seconds(1)));
+  EXPECT_TRUE(renewal_.IsDue(kNow - absl::Hours(24)));
+  EXPECT_TRUE(renewal_.IsOverdue(kNow - absl::Hours(24)));
+}
+
+TEST_F(RenewalTest, NoticesAClockSetForward) {
+  Hold(absl::Hours(1));
+  EXPECT_TRUE(renewal_.IsDue(kNow + absl::Hours(24 * 365)));
+}
+
+TEST_F(RenewalTest, RotatesWhenTold) {
+  Hold(absl::Hours(1));
+  renewal_.DueNow(kNow + absl::Seconds(1));
+  EXPECT_TRUE(renewal_.IsDue(kNow + absl::Seconds(1)));
+  EXPECT_FALSE(renewal_.IsOverdue(kNow + absl::Seconds(1)));
+}
+
+}  // namespace
+}  // namespace kith::identity
