@@ -9,10 +9,10 @@ KITH_BUILD_PACKAGES=(
   libyaml-cpp-dev nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc
 )
 # To run the demonstration mesh and its tour.
-KITH_DEMO_PACKAGES=(curl jq nginx-light procps wrk)
+KITH_DEMO_PACKAGES=(curl jq nginx-light openssl wrk)
 # To run the tests on top of both.
 KITH_TEST_PACKAGES=(
-  binutils clang-format-14 clang-tidy-14 iproute2 libbenchmark-dev libgmock-dev libgtest-dev openssl python3
+  binutils clang-format-14 clang-tidy-14 iproute2 libbenchmark-dev libgmock-dev libgtest-dev python3
 )
 
 # Package scripts start services where an init system runs; the project starts its own servers, with

@@ -9,7 +9,7 @@
 namespace kith::event {
 namespace {
 
-constexpr size_t kScratchSize = 256 * 1024;
+constexpr size_t kScratchSize = size_t{256} * 1024;
 
 // How often the end-of-turn list may refill itself before the loop looks for events again, so that
 // two streams feeding each other cannot starve the rest.

@@ -21,9 +21,9 @@ struct BlockingRequestOptions {
   std::string path = "/";
   std::string content_type = "application/json";  // Sent when there is a body.
   std::string body;
-  absl::Duration timeout = absl::Seconds(10);  // For everything together.
-  size_t max_body_bytes = 64 * 1024 * 1024;    // Of the answer; RESOURCE_EXHAUSTED above.
-  std::string hint = "is it running?";         // What to check when the connection fails.
+  absl::Duration timeout = absl::Seconds(10);        // For everything together.
+  size_t max_body_bytes = size_t{64} * 1024 * 1024;  // Of the answer; RESOURCE_EXHAUSTED above.
+  std::string hint = "is it running?";               // What to check when the connection fails.
 };
 
 struct BlockingResponse {

@@ -27,7 +27,7 @@ class EmbeddedServer {
     // For a request to arrive and for the next one to begin. Zero disables.
     absl::Duration idle_timeout = absl::Seconds(30);
     size_t max_connections = 64;                        // Further ones are answered with 503.
-    size_t max_body_bytes = 1024 * 1024;                // 413 above.
+    size_t max_body_bytes = size_t{1024} * 1024;        // 413 above.
     const base::Clock* clock = &base::Clock::System();  // For Date.
   };
   // Routes by path and method: 404 and 405 are its answers to give.

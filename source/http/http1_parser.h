@@ -38,10 +38,10 @@ class Http1Parser {
  public:
   enum class Kind : uint8_t { kRequest, kResponse };
   struct Options {
-    size_t max_head_bytes = 32 * 1024;    // Start line and headers together; 431 or 414 above.
-    size_t max_headers = 100;             // Also of trailers.
-    size_t max_trailer_bytes = 8 * 1024;  // After the last chunk.
-    int max_interim_responses = 16;       // 1xx heads for one request.
+    size_t max_head_bytes = size_t{32} * 1024;    // Start line and headers; 431 or 414 above.
+    size_t max_headers = 100;                     // Also of trailers.
+    size_t max_trailer_bytes = size_t{8} * 1024;  // After the last chunk.
+    int max_interim_responses = 16;               // 1xx heads for one request.
   };
 
   Http1Parser(Kind kind, Http1Handler& handler, const Options& options);

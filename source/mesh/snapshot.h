@@ -1,6 +1,7 @@
-// What a sidecar knows of the mesh at one moment: its own modes and the services it uses. Immutable:
-// a change makes a new snapshot, handed to every worker by message.
-// Threads: shared by all, read-only. Owns: itself; parts are shared between snapshots.
+// What a sidecar knows of the mesh at one moment: its own modes and the services it uses. A change
+// makes a new snapshot, handed to every worker by message.
+// Threads: immutable, shared by all.
+// Owns: itself; parts are shared between snapshots.
 // Errors: none; control/ checks what it builds one from.
 #pragma once
 

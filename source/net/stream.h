@@ -38,7 +38,7 @@ class StreamHandler {
 class Stream : public event::Deletable {
  public:
   // Not counted against a limit, only against manners: above it a writer stops reading its source.
-  static constexpr size_t kHighWatermark = 256 * 1024;
+  static constexpr size_t kHighWatermark = size_t{256} * 1024;
 
   virtual void SetHandler(StreamHandler* handler) = 0;
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "kith/security/v1/authorization_policy.pb.h"
 #include "source/base/status.h"
 #include "source/policy/trust_domain.h"
@@ -11,6 +12,8 @@
 
 namespace kith::policy {
 namespace {
+
+constexpr absl::string_view kUnmatched = "no rule matched of the ALLOW policies ";
 
 using security::v1::AuthorizationPolicy;
 using security::v1::AuthorizationPolicySpec;
@@ -85,6 +88,10 @@ void AddPolicy(const AuthorizationPolicy& policy, absl::Span<const std::string> 
   RuleList& list = allow ? tables.allow : tables.deny;
   tables.default_deny |= allow;
   tables.policies.push_back(PolicyName(policy));
+  if (allow) {
+    absl::StrAppend(&tables.unmatched, tables.unmatched.empty() ? kUnmatched : ", ",
+                    tables.policies.back());
+  }
   for (int i = 0; i < spec.rules_size(); ++i) {
     RuleTable rule{
         .policy = tables.policies.size() - 1, .rule = i, .sources = {}, .operations = {}};

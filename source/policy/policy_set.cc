@@ -120,6 +120,7 @@ std::shared_ptr<const PolicySet> PolicySet::AllowAll() {
 std::shared_ptr<const PolicySet> PolicySet::DenyAll() {
   auto tables = std::make_unique<Tables>();
   tables->default_deny = true;
+  tables->unmatched = "the control plane has sent no policies yet";
   return std::shared_ptr<const PolicySet>(new PolicySet(std::move(tables)));
 }
 
@@ -133,6 +134,8 @@ Decision PolicySet::Decide(const Request& request) const {
   }
   return {.allowed = !tables_->default_deny, .policy = {}, .rule = -1};
 }
+
+const std::string& PolicySet::unmatched() const { return tables_->unmatched; }
 
 bool PolicySet::reads_paths() const { return tables_->reads_paths; }
 

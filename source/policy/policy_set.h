@@ -66,6 +66,10 @@ class PolicySet {
 
   Decision Decide(const Request& request) const;
 
+  // What to say of a denial that no rule made, for logs: "no rule matched of the ALLOW policies
+  // demo/a, demo/b".
+  const std::string& unmatched() const;
+
   // Whether any rule reads paths, so that suspicious spellings of a path must be refused
   // (http/path.h).
   bool reads_paths() const;

@@ -45,6 +45,7 @@ struct Tables {
   RuleList deny, allow;
   // Whether what no rule allows is denied: an ALLOW policy applies, whatever became of its rules.
   bool default_deny = false;
+  std::string unmatched;  // Names them; see PolicySet::unmatched().
   bool reads_paths = false;
 };
 

@@ -181,7 +181,7 @@ void InboundSession::StartTunnel(absl::Span<const uint8_t> first_bytes) {
   policy_ = std::string(decision.policy);
   rule_ = decision.rule;
   if (!decision.allowed) {
-    Refuse(Reason::kPolicyDenied, "");
+    RefuseByPolicy(decision);
     return;
   }
   if (first_bytes.data() != peeked_.data()) peeked_.assign(first_bytes.begin(), first_bytes.end());
@@ -196,8 +196,8 @@ void InboundSession::OnApplicationDialed(Dial::Result result) {
     return;
   }
   // The policy may have changed while the application was dialled.
-  if (!DecideTcp().allowed) {
-    Refuse(Reason::kPolicyDenied, "");
+  if (const policy::Decision decision = DecideTcp(); !decision.allowed) {
+    RefuseByPolicy(decision);
     return;
   }
   port_.application->AddActive();
@@ -271,6 +271,7 @@ int InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
   record.rule = decision.rule;
   if (decision.allowed) return 0;
   record.reason = Reason::kPolicyDenied;
+  if (decision.policy.empty()) record.detail = policies.unmatched();
   return 403;
 }
 
@@ -303,6 +304,13 @@ ConnectionRecord InboundSession::Record() const {
   record.policy = policy_;
   record.rule = rule_;
   return record;
+}
+
+void InboundSession::RefuseByPolicy(const policy::Decision& decision) {
+  policy_ = std::string(decision.policy);
+  rule_ = decision.rule;
+  Refuse(Reason::kPolicyDenied,
+         decision.policy.empty() ? worker_.config.policies->unmatched() : std::string());
 }
 
 void InboundSession::Refuse(Reason reason, std::string detail) {

@@ -63,6 +63,7 @@ class InboundSession final : public Session,
   void OnTunnelDone(absl::Status status);
   policy::Decision DecideTcp() const;
   ConnectionRecord Record() const;
+  void RefuseByPolicy(const policy::Decision& decision);
   void Refuse(telemetry::Reason reason, std::string detail);
   void Leave();
 

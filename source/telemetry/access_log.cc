@@ -2,11 +2,11 @@
 
 #include <signal.h>
 
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "source/base/log.h"
 #include "source/telemetry/access_output.h"
 #include "source/telemetry/families.h"
@@ -30,23 +30,24 @@ class AccessLog::Impl {
   ~Impl() {
     for (auto& writer : writers_) writer->Flush();
     {
-      absl::MutexLock lock(&mutex_);
+      std::unique_lock lock(mutex_);
       stopping_ = true;
-      mutex_.AwaitWithTimeout(absl::Condition(&done_), options_.grace);
+      changed_.notify_all();
+      changed_.wait_for(lock, absl::ToChronoNanoseconds(options_.grace), [this] { return done_; });
     }
     output_->GiveUp();
     thread_.join();
   }
 
   Writer& AddWriter() {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     writers_.push_back(std::make_unique<Writer>(*this));
     return *writers_.back();
   }
 
   // Takes `lines` lines and leaves an empty buffer. Never waits for the output.
   void Take(std::string& buffer, uint64_t lines) {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     if (queued_bytes_ + buffer.size() > options_.max_queued_bytes) {
       buffer.clear();
       CountLost(lines, queue_full_);
@@ -59,26 +60,25 @@ class AccessLog::Impl {
       buffer.swap(spare_.back());
       spare_.pop_back();
     }
+    changed_.notify_all();
   }
 
   void Reopen() {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     reopen_ = true;
+    changed_.notify_all();
   }
 
   uint64_t dropped() const {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     return dropped_;
   }
 
  private:
   static constexpr size_t kSpare = 8;  // Written buffers kept for the workers to fill again.
 
-  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return stopping_ || reopen_ || !queued_.empty();
-  }
-
-  void CountLost(uint64_t lines, Counter* counter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  // With the mutex held.
+  void CountLost(uint64_t lines, Counter* counter) {
     dropped_ += lines;
     if (counter != nullptr) counter->Add(lines);
   }
@@ -92,12 +92,13 @@ class AccessLog::Impl {
       std::vector<std::string> batch;
       bool reopen = false;
       {
-        absl::MutexLock lock(&mutex_);
-        mutex_.Await(absl::Condition(this, &Impl::HasWork));
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] { return stopping_ || reopen_ || !queued_.empty(); });
         batch.swap(queued_);
         reopen = std::exchange(reopen_, false);
         if (batch.empty() && !reopen) {
           done_ = true;
+          changed_.notify_all();
           return;
         }
       }
@@ -116,7 +117,7 @@ class AccessLog::Impl {
 
     const size_t size = lines.size();
     lines.clear();
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     queued_bytes_ -= size;
     CountLost(lost, write_failed_);
     if (spare_.size() < kSpare) spare_.push_back(std::move(lines));
@@ -132,17 +133,21 @@ class AccessLog::Impl {
   const std::unique_ptr<AccessOutput> output_;
   bool failing_ = false;
 
-  mutable absl::Mutex mutex_;
+  // Not absl::Mutex: ThreadSanitizer cannot see into the installed library's.
+  mutable std::mutex mutex_;
+  // Everything below is used with the mutex held.
+  std::condition_variable changed_;
   std::vector<std::unique_ptr<Writer>> writers_;
-  std::vector<std::string> queued_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::string> spare_ ABSL_GUARDED_BY(mutex_);
-  size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t dropped_ ABSL_GUARDED_BY(mutex_) = 0;
-  Counter* queue_full_ ABSL_PT_GUARDED_BY(mutex_) = nullptr;
-  Counter* write_failed_ ABSL_PT_GUARDED_BY(mutex_) = nullptr;
-  bool reopen_ ABSL_GUARDED_BY(mutex_) = false;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  bool done_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::string> queued_;
+  std::vector<std::string> spare_;
+  size_t queued_bytes_ = 0;
+  uint64_t dropped_ = 0;
+  Counter* queue_full_ = nullptr;
+  Counter* write_failed_ = nullptr;
+  bool reopen_ = false;
+  bool stopping_ = false;
+  bool done_ = false;
+
   std::thread thread_;
 };
 

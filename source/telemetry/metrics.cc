@@ -121,7 +121,7 @@ Shard::Series& Shard::Insert(const Family& family, Labels labels) {
   auto made = std::make_unique<Series>(family, labels);
   Series& series = *made;
   families_[&family].emplace(key_, std::move(made));
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   series.position = listed_.size();
   listed_.push_back(&series);
   return series;
@@ -152,7 +152,7 @@ void Shard::Remove(const Family& family, Labels labels) {
   std::unique_ptr<Series> series = std::move(found->second);
   table->second.erase(found);
 
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   listed_[series->position] = listed_.back();
   listed_[series->position]->position = series->position;
   listed_.pop_back();
@@ -160,14 +160,14 @@ void Shard::Remove(const Family& family, Labels labels) {
 }
 
 std::vector<const Shard::Series*> Shard::BeginScrape() {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   ++scrapes_;
   return std::vector<const Series*>(listed_.begin(), listed_.end());
 }
 
 void Shard::EndScrape() {
   std::vector<std::unique_ptr<Series>> freed;  // Outlives the lock: freeing takes its time.
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   if (--scrapes_ == 0) freed.swap(removed_);
 }
 
@@ -175,13 +175,13 @@ Metrics::Metrics() = default;
 Metrics::~Metrics() = default;
 
 Shard& Metrics::AddShard() {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   shards_.push_back(std::make_unique<Shard>());
   return *shards_.back();
 }
 
 std::string Metrics::Text() const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   absl::flat_hash_map<const Family*, std::map<absl::string_view, Total>> totals;
   for (const auto& shard : shards_) {
     for (const Shard::Series* series : shard->BeginScrape()) {

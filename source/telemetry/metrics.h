@@ -10,13 +10,12 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "source/telemetry/family.h"
 
@@ -97,10 +96,11 @@ class Shard {
 
   // Held to add or remove one pointer, or to copy them all: a scrape never keeps the owner waiting
   // while it formats.
-  absl::Mutex mutex_;
-  std::vector<Series*> listed_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::unique_ptr<Series>> removed_ ABSL_GUARDED_BY(mutex_);
-  int scrapes_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Not absl::Mutex: ThreadSanitizer cannot see into the installed library's.
+  std::mutex mutex_;
+  std::vector<Series*> listed_;                   // Under mutex_.
+  std::vector<std::unique_ptr<Series>> removed_;  // Under mutex_.
+  int scrapes_ = 0;                               // Under mutex_.
 };
 
 class Metrics {
@@ -115,8 +115,8 @@ class Metrics {
   std::string Text() const;
 
  private:
-  mutable absl::Mutex mutex_;
-  std::vector<std::unique_ptr<Shard>> shards_ ABSL_GUARDED_BY(mutex_);
+  mutable std::mutex mutex_;
+  std::vector<std::unique_ptr<Shard>> shards_;  // Under mutex_.
 };
 
 }  // namespace kith::telemetry

@@ -77,8 +77,10 @@ TEST(DocumentTest, PointsAtAMisspeltField) {
 }
 
 TEST(DocumentTest, TakesNoSecondSpellingOfAField) {
-  EXPECT_EQ(PolicyError("apiVersion: v1\nkind: X\nspec: {target_refs: []}\n"),
-            "policies.yaml:3: spec.target_refs: unknown field; did you mean \"targetRefs\"?");
+  EXPECT_EQ(PolicyError("apiVersion: v1\nkind: X\nspec: {rules: [{from: [{source: "
+                        "{not_remote_ip_blocks: [a]}}]}]}\n"),
+            "policies.yaml:3: spec.rules[0].from[0].source.not_remote_ip_blocks: unknown field; "
+            "did you mean \"notRemoteIpBlocks\"?");
 }
 
 TEST(DocumentTest, ListsTheFieldsWhenNothingIsNear) {

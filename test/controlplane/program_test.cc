@@ -1,7 +1,5 @@
 // kith-controlplane as its users meet it: the real program, its exit codes and messages, its
 // sockets, and one sidecar's conversation with it over TLS.
-#include "test/controlplane/program.h"
-
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
@@ -15,10 +13,13 @@
 #include "envoy/service/discovery/v3/discovery.grpc.pb.h"
 #include "source/controlplane/distribution/resource.h"
 #include "source/http/blocking_client.h"
+#include "test/support/program.h"
 #include "test/support/temporary_directory.h"
 
 namespace kith::controlplane {
 namespace {
+
+using test::Program;
 
 using Request = envoy::service::discovery::v3::DeltaDiscoveryRequest;
 using Response = envoy::service::discovery::v3::DeltaDiscoveryResponse;

@@ -213,7 +213,7 @@ class Mesh:
 
     def __exit__(self, kind, *_):
         for process in self._extra:
-            process.end(signal.SIGKILL)
+            process.end()  # nginx ends its workers only if it is asked.
         for workload in self.workloads:
             if workload.process and workload.process.running:
                 workload.process.end(signal.SIGKILL)

@@ -273,6 +273,15 @@ TEST(PolicySetTest, RefusesTheWholeSetForOnePolicyItCannotEnforce) {
             "demo/p: spec.rules[0].when: not supported yet; remove it or say it with from and to");
 }
 
+TEST(PolicySetTest, NamesTheAllowPoliciesThatLetNobodyIn) {
+  auto first = PolicyOf("{rules: []}"), second = first;
+  second.mutable_metadata()->set_name("q");
+  const auto deny = PolicyOf("{action: DENY, rules: [{}]}");
+  EXPECT_EQ(Compile({first, deny, second})->unmatched(),
+            "no rule matched of the ALLOW policies demo/p, demo/q");
+  EXPECT_EQ(PolicySet::DenyAll()->unmatched(), "the control plane has sent no policies yet");
+}
+
 TEST(PolicySetTest, TellsWhetherRulesReadPaths) {
   EXPECT_FALSE(Rule("ALLOW", "to: [{operation: {methods: [GET]}}]")->reads_paths());
   EXPECT_TRUE(Rule("ALLOW", "to: [{operation: {paths: [/a]}}]")->reads_paths());

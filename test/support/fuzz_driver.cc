@@ -110,7 +110,7 @@ class Mutator {
   Input Mutate(const std::vector<Input>& corpus) {
     Input input = Pick(corpus);
     for (size_t steps = 1 + Below(4); steps > 0; --steps) Step(corpus, input);
-    constexpr size_t kMaxInput = 64 * 1024;
+    constexpr size_t kMaxInput = size_t{64} * 1024;
     if (input.size() > kMaxInput) input.resize(kMaxInput);
     return input;
   }

@@ -1,5 +1,6 @@
 #include "source/telemetry/metrics.h"
 
+#include <atomic>
 #include <cmath>
 #include <map>
 #include <set>
@@ -11,7 +12,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "source/telemetry/families.h"
 
@@ -265,7 +265,7 @@ TEST(MetricsTest, IsScrapedWhileThreadsCount) {
   constexpr int kThreads = 3;
   constexpr int kRounds = 2000;
   Metrics metrics;
-  absl::Notification counted;
+  std::atomic<bool> counted = false;
   std::thread scraper([&] {
     std::map<std::string, double> last;
     do {
@@ -281,7 +281,7 @@ TEST(MetricsTest, IsScrapedWhileThreadsCount) {
           EXPECT_GE(value, values.at(absl::StrCat(kBucket, "{side=\"client\",le=\"10\"}")));
         }
       }
-    } while (!counted.HasBeenNotified());
+    } while (!counted);
   });
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {
@@ -298,7 +298,7 @@ TEST(MetricsTest, IsScrapedWhileThreadsCount) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  counted.Notify();
+  counted = true;
   scraper.join();
   std::map<std::string, double> values = Values(metrics);
   EXPECT_EQ(values["kith_ca_rejected_total{reason=\"kept\"}"], kThreads * kRounds);

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -358,6 +359,18 @@ TEST(SelfHandshakeTest, FailsAfterTheCertificateHasEnded) {
   const auto context = mesh.Workload(kBackend);
   mesh.clock.Advance(absl::Hours(25));
   EXPECT_THAT(std::string(SelfHandshake(*context).message()), HasSubstr("ended at"));
+}
+
+TEST(ContextTest, IsSharedByThreads) {
+  const Mesh mesh;
+  const auto context = mesh.Workload(kBackend);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&context] {
+      for (int round = 0; round < 20; ++round) EXPECT_TRUE(SelfHandshake(*context).ok());
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
 }
 
 TEST(ContextTest, NeedsItsParts) {

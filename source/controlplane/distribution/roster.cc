@@ -49,8 +49,19 @@ bool FromJson(const Json& json, Workload& workload) {
 absl::StatusOr<Roster::StreamId> Roster::Attach(StreamId stream, const Workload& workload,
                                                 const mesh::v1::NodeMetadata& metadata,
                                                 const std::string& peer, absl::Time now) {
-  const auto [found, added] = records_.try_emplace(Key(workload.name_space, workload.name));
-  Record& record = found->second;
+  const Key key(workload.name_space, workload.name);
+  if (!records_.contains(key)) {
+    size_t neighbours = 0;
+    for (auto other = records_.lower_bound(Key(workload.name_space, ""));
+         other != records_.end() && other->first.first == workload.name_space; ++other) {
+      ++neighbours;
+    }
+    if (neighbours >= options_.max_workloads) {
+      return absl::ResourceExhaustedError(absl::StrCat("namespace ", workload.name_space, " has ",
+                                                       neighbours, " workloads already"));
+    }
+  }
+  Record& record = records_[key];
   if (record.stream != kNoStream && record.workload.service_account != workload.service_account) {
     return absl::AlreadyExistsError(
         absl::StrCat("workload ", workload.name_space, "/", workload.name,

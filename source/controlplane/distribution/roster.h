@@ -5,8 +5,9 @@
 // is gone at once. What is present is kept in a file, and after a restart counts as present until
 // it has had the time to come back.
 //
-// Threads: one. Owns: its records. Errors: Attach() answers ALREADY_EXISTS when a workload of that
-// name, with another service account, is connected.
+// Threads: one. Owns: its records.
+// Errors: Attach() answers ALREADY_EXISTS when a workload of that name, with another service
+// account, is connected, and RESOURCE_EXHAUSTED for one too many in a namespace.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +33,8 @@ class Roster {
     absl::Duration linger = absl::Seconds(5);     // Present for so long after a stream was lost.
     absl::Duration settle = absl::Seconds(30);    // Present for so long after our own restart.
     absl::Duration remember = absl::Minutes(10);  // Listed for so long after it went.
+    // In one namespace: a token of one must not fill the memory that all share.
+    size_t max_workloads = 10'000;
   };
   enum class Leave {
     kDrained,  // It ended the stream itself, to stop.

@@ -157,9 +157,4 @@ size_t Subscription::resources() const {
   return count;
 }
 
-bool Subscription::IsSubscribed(const std::string& name) const {
-  const auto found = items_.find(name);
-  return found != items_.end() && found->second.subscribed;
-}
-
 }  // namespace kith::controlplane

@@ -63,7 +63,6 @@ class Subscription {
   absl::Time since() const { return since_; }          // When state() was entered.
   const std::string& error() const { return error_; }  // Of the last NACK, until the next ACK.
   size_t resources() const;                            // That the client was given.
-  bool IsSubscribed(const std::string& name) const;
 
  private:
   struct Item {

@@ -57,8 +57,11 @@ TEST_F(AuditLogTest, IsForItsOwnerOnlyAndGrowsAcrossRestarts) {
   struct stat facts;
   ASSERT_EQ(::stat(audit_->path().c_str(), &facts), 0);
   EXPECT_EQ(facts.st_mode & 0777, 0600u);
+  ASSERT_EQ(::chmod(audit_->path().c_str(), 0644), 0);
   Close();
   Open();
+  ASSERT_EQ(::stat(audit_->path().c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777, 0600u);
   ASSERT_TRUE(audit_->Append({}).ok());
   EXPECT_EQ(AuditLines().size(), 2u);
 }

@@ -69,6 +69,22 @@ TEST_F(RosterTest, GivesAConnectedWorkloadsNameToNobodyElse) {
   EXPECT_TRUE(Attach(2, "intruder").ok()) << "the name is free once nobody is connected";
 }
 
+TEST_F(RosterTest, BoundsTheWorkloadsOfANamespaceAlone) {
+  Roster::Options options;
+  options.max_workloads = 2;
+  Roster small(options);
+  Workload workload = Backend();
+  for (const char* name : {"one", "two", "two"}) {
+    workload.name = name;
+    EXPECT_TRUE(small.Attach(1, workload, {}, "", now_).ok()) << name;
+  }
+  workload.name = "three";
+  EXPECT_EQ(small.Attach(1, workload, {}, "", now_).status().code(),
+            absl::StatusCode::kResourceExhausted);
+  workload.name_space = "elsewhere";
+  EXPECT_TRUE(small.Attach(1, workload, {}, "", now_).ok());
+}
+
 TEST_F(RosterTest, ForgetsTheGoneAfterAWhile) {
   ASSERT_TRUE(Attach(1).ok());
   roster_.Detach(1, key_, Leave::kDrained, now_);

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace kith::controlplane {
+namespace kith::test {
 
 class Program {
  public:
@@ -83,4 +83,4 @@ class Program {
   std::string output_;
 };
 
-}  // namespace kith::controlplane
+}  // namespace kith::test
