@@ -1,6 +1,7 @@
 #include "source/control/certificate_client.h"
 
 #include <algorithm>
+#include <mutex>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -8,7 +9,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
 #include "istio/v1/auth/ca.grpc.pb.h"
 #include "source/base/status.h"
 #include "source/control/token.h"
@@ -35,7 +35,7 @@ struct CertificateClient::Call {
 };
 
 struct CertificateClient::Calls {
-  absl::Mutex mutex;
+  std::mutex mutex;
   absl::flat_hash_set<Call*> pending ABSL_GUARDED_BY(mutex);
   bool closed = false;  // The loop's.
 };
@@ -48,7 +48,7 @@ CertificateClient::CertificateClient(event::Loop& loop, Channel& channel, Option
 
 CertificateClient::~CertificateClient() {
   calls_->closed = true;
-  absl::MutexLock lock(&calls_->mutex);
+  const std::lock_guard<std::mutex> lock(calls_->mutex);
   for (Call* call : calls_->pending) call->context.TryCancel();
   const auto none_left = [this]()
                              ABSL_NO_THREAD_SAFETY_ANALYSIS { return calls_->pending.empty(); };
@@ -78,7 +78,7 @@ void CertificateClient::Sign(identity::SigningRequest request, Done done) {
       gpr_time_from_millis(absl::ToInt64Milliseconds(options_.deadline), GPR_TIMESPAN)));
   call->stub = istio::v1::auth::IstioCertificateService::NewStub(channel_.Get());
   {
-    absl::MutexLock lock(&calls_->mutex);
+    const std::lock_guard<std::mutex> lock(calls_->mutex);
     calls_->pending.insert(call);
   }
   call->stub->async()->CreateCertificate(
@@ -95,7 +95,7 @@ void CertificateClient::Finish(const std::shared_ptr<Calls>& calls, Call* call,
   loop_.Post([calls, reply = std::move(reply), later = std::move(call->done)]() mutable {
     if (!calls->closed) later(std::move(reply));
   });
-  absl::MutexLock lock(&calls->mutex);
+  const std::lock_guard<std::mutex> lock(calls->mutex);
   calls->pending.erase(call);
 }
 

@@ -1,11 +1,11 @@
 #include "source/control/discovery_stream.h"
 
 #include <deque>
+#include <mutex>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "envoy/service/discovery/v3/discovery.grpc.pb.h"
 
@@ -37,19 +37,19 @@ class DiscoveryStream::Reactor : public grpc::ClientBidiReactor<Request, Respons
 
   // The loop's side.
   void Write(Request request) {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     queue_.push_back(std::move(request));
     Continue();
   }
 
   void EndWriting() {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     ending_ = true;
     Continue();
   }
 
   void ReadNext() {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (!closed_) StartRead(&response_);
   }
 
@@ -80,7 +80,7 @@ class DiscoveryStream::Reactor : public grpc::ClientBidiReactor<Request, Respons
   }
 
   void OnWriteDone(bool ok) override {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     writing_ = false;
     if (!ok) queue_.clear();
     Continue();
@@ -110,7 +110,7 @@ class DiscoveryStream::Reactor : public grpc::ClientBidiReactor<Request, Respons
   }
 
   void Close() {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (!std::exchange(closed_, true)) RemoveHold();
   }
 
@@ -118,7 +118,7 @@ class DiscoveryStream::Reactor : public grpc::ClientBidiReactor<Request, Respons
   const std::unique_ptr<AggregatedDiscoveryService::Stub> stub_;
   grpc::ClientContext context_;
   Response response_;
-  absl::Mutex mutex_;
+  std::mutex mutex_;
   std::deque<Request> queue_ ABSL_GUARDED_BY(mutex_);
   Request current_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;

@@ -54,30 +54,33 @@ struct DirectoryWatch::State {
   void Fire() {
     quiet->Stop();
     longest->Stop();
-    Look();
+    // Always put on anew, because the path may name another directory by now, even one that got the
+    // inode of the one before.
+    Rearm();
+    seen = Sign();
     changed();
   }
 
   void Poll() {
-    if (Look()) Gather();
+    DirectorySignature now = Sign();
+    if (now != seen) {
+      seen = std::move(now);
+      Gather();
+    } else if (!armed && now.inode != 0) {
+      Rearm();
+    }
   }
 
-  // Notes what the directory looks like, follows the path to a new one; whether it differs.
-  bool Look() {
-    absl::StatusOr<DirectorySignature> now = SignDirectory(path);
-    bool moved = now.ok() && (now->device != seen.device || now->inode != seen.inode);
-    if (!now.ok()) {
-      armed = false;  // What comes in its place needs a new watch.
-    } else if (moved || !armed) {
-      if (absl::Status status = Arm(); !status.ok()) {
-        base::Log(base::LogLevel::kWarning, "watch", status.ToString());
-      } else if (absl::StatusOr<DirectorySignature> again = SignDirectory(path); again.ok()) {
-        now = std::move(again);  // What happened before the watch was in place.
-      }
+  void Rearm() {
+    absl::Status status = Arm();
+    // That it is missing is for those who read it to report.
+    if (!status.ok() && !absl::IsNotFound(status)) {
+      base::Log(base::LogLevel::kWarning, "watch", status.message());
     }
-    DirectorySignature current = now.ok() ? *std::move(now) : DirectorySignature();
-    return std::exchange(seen, current) != current;
   }
+
+  // Of no directory, if there is none.
+  DirectorySignature Sign() const { return SignDirectory(path).value_or(DirectorySignature()); }
 
   uv_fs_event_t handle;
   std::string path;

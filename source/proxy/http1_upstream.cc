@@ -17,13 +17,6 @@ namespace {
 // idle and closed before the server side, which waits longer, ends it.
 constexpr double kFreshShare = 0.8;
 
-uint64_t StaleAt(const WorkerState& worker, const ConnectionFacts& facts) {
-  const absl::Duration validity = facts.Validity(*worker.options.clock);
-  if (validity == absl::InfiniteDuration()) return UINT64_MAX;
-  const int64_t usable = absl::ToInt64Milliseconds(validity * kFreshShare);
-  return worker.loop.NowMs() + static_cast<uint64_t>(std::max<int64_t>(usable, 0));
-}
-
 }  // namespace
 
 Http1Upstream::Http1Upstream(WorkerState& worker, Owner& owner, Dial::Result dialed,
@@ -34,7 +27,7 @@ Http1Upstream::Http1Upstream(WorkerState& worker, Owner& owner, Dial::Result dia
       facts_(std::move(dialed.facts)),
       parser_(http::Http1Parser::Kind::kResponse, *this),
       idle_timeout_(idle_timeout),
-      stale_at_ms_(StaleAt(worker, facts_)),
+      stale_at_ms_(worker.AfterShareOf(facts_.Validity(*worker.options.clock), kFreshShare)),
       idle_deadline_(worker.loop, [this] { Go(); }) {
   stream_->SetHandler(this);
   stream_->ResumeReading();

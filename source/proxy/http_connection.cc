@@ -6,6 +6,7 @@
 #include "source/base/check.h"
 #include "source/http/serialize.h"
 #include "source/proxy/http1_output.h"
+#include "source/proxy/local_answer.h"
 
 namespace kith::proxy {
 
@@ -22,36 +23,6 @@ constexpr absl::Duration kLinger = absl::Seconds(5);
 // The client side stops at four fifths (http1_upstream.cc), so this is rarely met.
 constexpr double kSaysCloseShare = 0.9;
 
-// What a client is told: never more than the status already says.
-absl::string_view BodyOf(int status) {
-  switch (status) {
-    case 403:
-      return "RBAC: access denied";
-    case 408:
-      return "request timeout";
-    case 502:
-      return "bad gateway";
-    case 503:
-      return "service unavailable";
-    case 504:
-      return "gateway timeout";
-    default:
-      return http::ReasonPhrase(status);
-  }
-}
-
-int StatusOf(Reason reason) {
-  switch (reason) {
-    case Reason::kUpstreamTimeout:
-      return 504;
-    case Reason::kUpstreamReset:
-    case Reason::kUpstreamProtocolError:
-      return 502;
-    default:
-      return 503;
-  }
-}
-
 }  // namespace
 
 HttpConnection::HttpConnection(WorkerState& worker, Session& session,
@@ -60,21 +31,11 @@ HttpConnection::HttpConnection(WorkerState& worker, Session& session,
       session_(session),
       stream_(std::move(stream)),
       parser_(http::Http1Parser::Kind::kRequest, *this,
-              [&] {
-                http::Http1Parser::Options options;
-                options.max_head_bytes = worker.options.limits.request_head_bytes;
-                return options;
-              }()),
+              {.max_head_bytes = worker.options.limits.request_head_bytes}),
       deadline_(worker.loop, [this] { OnDeadline(); }),
-      says_close_at_ms_(OutOfTimeAt(validity, kSaysCloseShare)),
-      ends_at_ms_(OutOfTimeAt(validity, 1.0)),
+      says_close_at_ms_(worker.AfterShareOf(validity, kSaysCloseShare)),
+      ends_at_ms_(worker.AfterShareOf(validity, 1.0)),
       draining_(worker.draining) {}
-
-uint64_t HttpConnection::OutOfTimeAt(absl::Duration validity, double share) const {
-  if (validity == absl::InfiniteDuration()) return UINT64_MAX;
-  const int64_t left_ms = absl::ToInt64Milliseconds(validity * share);
-  return worker_.loop.NowMs() + static_cast<uint64_t>(std::max<int64_t>(left_ms, 0));
-}
 
 void HttpConnection::Start(absl::Span<const uint8_t> first_bytes) {
   stream_->SetHandler(this);
@@ -140,13 +101,7 @@ void HttpConnection::Consume(absl::Span<const uint8_t> bytes) {
     FinishIfAnswered();
     more = !bytes.empty();
   }
-  if (phase_ == Phase::kIdle && !parser_.idle()) {
-    // One period for the whole head: a client cannot stretch it byte by byte.
-    if (!head_timed_) deadline_.Set(worker_.options.timeouts.head);
-    head_timed_ = true;
-  } else if (phase_ != Phase::kClosed && phase_ != Phase::kLingering) {
-    SetDeadline();
-  }
+  SetDeadline();
 }
 
 void HttpConnection::ResumeInput() {
@@ -206,14 +161,12 @@ void HttpConnection::OnBody(absl::Span<const uint8_t> bytes) {
 }
 
 void HttpConnection::OnTrailers(absl::Span<const http::Header> trailers) {
-  if (phase_ != Phase::kForwarding) return;
-  leg_->SendEnd(trailers);
+  if (phase_ == Phase::kForwarding) leg_->SendEnd(trailers);
   request_complete_ = true;
 }
 
 void HttpConnection::OnMessageComplete() {
-  if (phase_ == Phase::kForwarding && !request_complete_) leg_->SendEnd({});
-  request_complete_ = true;
+  if (!request_complete_) OnTrailers({});
 }
 
 void HttpConnection::StartAttempt() {
@@ -331,10 +284,7 @@ void HttpConnection::OnResponseComplete() {
 void HttpConnection::OnResponseFailed(const Failure& failure) {
   leg_ = nullptr;
   if (response_begun_) {
-    record_.reason = failure.reason;
-    record_.detail = failure.detail;
-    stream_->Reset();
-    Close();
+    BreakOff(failure.reason, failure.detail);
     return;
   }
   endpoint_->RemoveActive();
@@ -362,20 +312,13 @@ void HttpConnection::Answer(int status, Reason reason) {
   record_.reason = reason;
   response_begun_ = true;
   // The rest of the request is still to come, which need not end the connection.
-  const bool close = !keep_alive_ || draining_ || eof_ || close_after_;
-  close_after_ = close;
-  const absl::string_view body = BodyOf(status);
+  close_after_ = close_after_ || !keep_alive_ || draining_ || eof_;
+  const bool to_head = record_.request != nullptr && request_.method() == "HEAD";
   std::string& out = worker_.scratch;
   out.clear();
-  (void)http::WriteStatusLine(status, http::ReasonPhrase(status), out);
-  (void)http::WriteHeader("Content-Length", std::to_string(body.size()), out);
-  (void)http::WriteHeader("Content-Type", "text/plain", out);
-  if (close) (void)http::WriteHeader("Connection", "close", out);
-  http::EndHead(out);
-  if (record_.request == nullptr || request_.method() != "HEAD") {
-    out.append(body.data(), body.size());
-    record_.response_bytes = body.size();
-  }
+  record_.response_bytes = AppendAnswer(
+      {status, close_after_, to_head ? LocalAnswer::Body::kNotSent : LocalAnswer::Body::kSent},
+      out);
   stream_->Write(out);
 }
 
@@ -410,21 +353,27 @@ void HttpConnection::RefuseMalformed(const absl::Status& error) {
   worker_.observer.CountBadRequest(http::ToString(parse_error));
   if (phase_ == Phase::kForwarding || phase_ == Phase::kDialing) {
     // Inside a body: the exchange cannot be completed, and its answer may have begun.
-    record_.reason = Reason::kBadRequest;
-    record_.detail = std::string(error.message());
     if (response_begun_) {
-      stream_->Reset();
-      Close();
+      BreakOff(Reason::kBadRequest, error.message());
       return;
     }
+    record_.detail = std::string(error.message());
     ReleaseLeg();
   } else if (phase_ == Phase::kIdle) {
-    StartRecord();
-    record_.detail = std::string(error.message());
+    RefuseHead(http::HttpStatus(parse_error), error.message());
+    return;
   }
   const bool answered = phase_ == Phase::kAnswered;
   close_after_ = true;
   if (!answered) Answer(http::HttpStatus(parse_error), Reason::kBadRequest);
+  FinishExchange();
+}
+
+void HttpConnection::RefuseHead(int status, absl::string_view detail) {
+  StartRecord();
+  record_.detail.assign(detail.data(), detail.size());
+  close_after_ = true;
+  Answer(status, Reason::kBadRequest);
   FinishExchange();
 }
 
@@ -441,17 +390,18 @@ void HttpConnection::OnEnd() {
     Close();
   } else if (phase_ == Phase::kIdle && unread_.empty()) {
     const absl::Status ended = parser_.FinishOnEof();
-    if (ended.ok()) {
-      Close();
-    } else {
-      RefuseMalformed(ended);
-    }
+    ended.ok() ? Close() : RefuseMalformed(ended);
   } else if (!request_complete_ && unread_.empty() && phase_ != Phase::kIdle) {
     // The body will never be complete.
-    record_.reason = Reason::kConnectionReset;
-    record_.detail = "the client ended the connection inside a request's body";
-    Close();
+    BreakOff(Reason::kConnectionReset, "the client ended the connection inside a request's body");
   }
+}
+
+void HttpConnection::BreakOff(Reason reason, absl::string_view detail) {
+  record_.reason = reason;
+  record_.detail.assign(detail.data(), detail.size());
+  stream_->Reset();
+  Close();
 }
 
 void HttpConnection::OnClosed(absl::Status status) {
@@ -478,6 +428,12 @@ void HttpConnection::Linger() {
 void HttpConnection::SetDeadline() {
   switch (phase_) {
     case Phase::kIdle: {
+      if (!parser_.idle()) {
+        // One period for the whole head: a client cannot stretch it byte by byte.
+        if (!head_timed_) deadline_.Set(worker_.options.timeouts.head);
+        head_timed_ = true;
+        break;
+      }
       absl::Duration wait = worker_.options.timeouts.idle;
       if (ends_at_ms_ != UINT64_MAX) {
         const uint64_t now = worker_.loop.NowMs();
@@ -498,9 +454,7 @@ void HttpConnection::SetDeadline() {
     case Phase::kAnswered:
       deadline_.Set(worker_.options.timeouts.head);
       break;
-    case Phase::kDialing:
-    case Phase::kLingering:
-    case Phase::kClosed:
+    default:  // Dialling has its own, lingering has set it, closed needs none.
       break;
   }
 }
@@ -511,20 +465,13 @@ void HttpConnection::OnDeadline() {
       if (parser_.idle()) {
         Close();
       } else {
-        StartRecord();
-        record_.detail = "the request's head did not arrive in time";
-        close_after_ = true;
         worker_.observer.CountBadRequest("head_timeout");
-        Answer(408, Reason::kBadRequest);
-        FinishExchange();
+        RefuseHead(408, "the request's head did not arrive in time");
       }
       break;
     case Phase::kForwarding:
       if (response_begun_) {
-        record_.reason = Reason::kUpstreamTimeout;
-        record_.detail = "nothing moved for too long";
-        stream_->Reset();
-        Close();
+        BreakOff(Reason::kUpstreamTimeout, "nothing moved for too long");
         break;
       }
       ReleaseLeg();

@@ -111,11 +111,13 @@ class HttpConnection final : private net::StreamHandler,
   bool MustClose() const;
   void FinishExchange();
   void RefuseMalformed(const absl::Status& error);
+  void RefuseHead(int status, absl::string_view detail);
   void Linger();
   void SetDeadline();
   void OnDeadline();
+  // Ends an exchange in the middle, so that the client cannot take it for whole.
+  void BreakOff(telemetry::Reason reason, absl::string_view detail);
   void Close();
-  uint64_t OutOfTimeAt(absl::Duration validity, double share) const;
 
   WorkerState& worker_;
   Session& session_;

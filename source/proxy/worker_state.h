@@ -3,6 +3,8 @@
 // connection. Errors: none.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -16,6 +18,13 @@ namespace kith::proxy {
 struct WorkerState {
   WorkerState(event::Loop& loop_in, const Worker::Options& options_in)
       : loop(loop_in), options(options_in), observer(options_in) {}
+
+  // When that share of `validity` has passed, as the loop counts time; never for an infinite one.
+  uint64_t AfterShareOf(absl::Duration validity, double share) const {
+    if (validity == absl::InfiniteDuration()) return UINT64_MAX;
+    const int64_t left_ms = absl::ToInt64Milliseconds(validity * share);
+    return loop.NowMs() + static_cast<uint64_t>(std::max<int64_t>(left_ms, 0));
+  }
 
   event::Loop& loop;
   const Worker::Options& options;

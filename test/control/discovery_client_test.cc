@@ -92,8 +92,7 @@ class DiscoveryClientTest : public ::testing::Test {
   static mesh::v1::NodeMetadata NodeOf(const Request& request) {
     std::string json;
     mesh::v1::NodeMetadata node;
-    EXPECT_TRUE(
-        google::protobuf::util::MessageToJsonString(request.node().metadata(), &json).ok());
+    EXPECT_TRUE(google::protobuf::util::MessageToJsonString(request.node().metadata(), &json).ok());
     EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(json, &node).ok()) << json;
     return node;
   }
@@ -112,8 +111,7 @@ TEST_F(DiscoveryClientTest, IntroducesItselfAndSubscribes) {
   Await(3);
   const std::vector<Request> requests = server_.requests();
   ASSERT_TRUE(requests[0].has_node());
-  EXPECT_EQ(requests[0].node().id(),
-            "sidecar~127.0.0.1~backend-1.demo~demo.svc.cluster.local");
+  EXPECT_EQ(requests[0].node().id(), "sidecar~127.0.0.1~backend-1.demo~demo.svc.cluster.local");
   const mesh::v1::NodeMetadata node = NodeOf(requests[0]);
   EXPECT_EQ(node.workload(), "backend-1");
   EXPECT_THAT(node.labels(), UnorderedElementsAre(Pair("app", "backend")));

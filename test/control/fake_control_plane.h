@@ -1,5 +1,5 @@
-// A control plane for tests: a real gRPC server in the test's process whose answers the test writes.
-// Threads: the test's; gRPC has its own. Owns: the server. Errors: test failures.
+// A control plane for tests: a real gRPC server in the test's process whose answers the test
+// writes. Threads: the test's; gRPC has its own. Owns: the server. Errors: test failures.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

@@ -109,10 +109,8 @@ TEST_F(ResourceStoreTest, SubscribesToWhatItUses) {
 }
 
 TEST_F(ResourceStoreTest, SubscribesToNoServiceRatherThanToAllWhenNoneIsUsed) {
-  const ResourceStore store({.trust_domain = "cluster.local",
-                             .roots_pem = "",
-                             .services = {},
-                             .use_bundles = nullptr});
+  const ResourceStore store(
+      {.trust_domain = "cluster.local", .roots_pem = "", .services = {}, .use_bundles = nullptr});
   EXPECT_EQ(store.Subscriptions().size(), 2u);
 }
 

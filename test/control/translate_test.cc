@@ -216,8 +216,8 @@ TEST(TranslateWorkloadTest, RefusesWhatIsWrongAndNamesIt) {
       {"no mode", [](auto& w) { w.clear_mtls_mode(); }, "mtlsMode"},
       {"an unknown mode", [](auto& w) { w.set_mtls_mode(static_cast<MutualTls::Mode>(9)); },
        "mtlsMode: value 9"},
-      {"no mode of a port",
-       [](auto& w) { (*w.mutable_port_mtls_modes())[80] = MutualTls::UNSET; }, "portMtlsModes"},
+      {"no mode of a port", [](auto& w) { (*w.mutable_port_mtls_modes())[80] = MutualTls::UNSET; },
+       "portMtlsModes"},
       {"port 0", [](auto& w) { (*w.mutable_port_mtls_modes())[0] = MutualTls::STRICT; },
        "0 is no port"},
       {"an unknown normalization",
@@ -271,9 +271,9 @@ TEST(TranslateTrustBundleTest, RefusesWhatIsWrong) {
     EXPECT_FALSE(TranslateTrustBundle(Parse<mesh::v1::TrustBundle>(text), "cluster.local").ok())
         << text;
   }
-  EXPECT_FALSE(TranslateTrustBundle(
-                   Parse<mesh::v1::TrustBundle>("trust_domain: 'A B' roots: 'PEM'"), "A B")
-                   .ok());
+  EXPECT_FALSE(
+      TranslateTrustBundle(Parse<mesh::v1::TrustBundle>("trust_domain: 'A B' roots: 'PEM'"), "A B")
+          .ok());
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 // kith-controlplane as its users meet it: the real program, its exit codes and messages, its
 // sockets, and one sidecar's conversation with it over TLS.
+#include "test/support/program.h"
+
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
@@ -13,7 +15,6 @@
 #include "envoy/service/discovery/v3/discovery.grpc.pb.h"
 #include "source/controlplane/distribution/resource.h"
 #include "source/http/blocking_client.h"
-#include "test/support/program.h"
 #include "test/support/temporary_directory.h"
 
 namespace kith::controlplane {

@@ -182,6 +182,20 @@ TEST(LoopTest, LetsEventsInWhenEndOfTurnWorkNeverEnds) {
   EXPECT_GT(endless->count(), before);
 }
 
+TEST(LoopTest, DoesNotWaitWhileEndOfTurnWorkIsLeft) {
+  std::unique_ptr<Loop> loop = NewLoop();
+  std::unique_ptr<Work> work;
+  work = std::make_unique<Work>([&] {
+    if (work->count() == 1000) return loop->Stop();
+    loop->AtEndOfTurn(*work);
+  });
+  loop->AtEndOfTurn(*work);
+  Timer too_late(*loop, [&] { loop->Stop(); });
+  too_late.Start(absl::Seconds(20));
+  loop->Run();
+  EXPECT_EQ(work->count(), 1000);
+}
+
 TEST(LoopTest, ForgetsEndOfTurnWorkThatIsDestroyed) {
   std::unique_ptr<Loop> loop = NewLoop();
   int ran = 0;
@@ -205,14 +219,19 @@ TEST(LoopTest, ForgetsEndOfTurnWorkThatIsDestroyed) {
 TEST(LoopTest, DestroysLaterOutsideTheCallback) {
   std::unique_ptr<Loop> loop = NewLoop();
   std::vector<std::string> order;
-  Work work([&] { order.push_back("end of turn"); });
+  int again = 1;
+  std::unique_ptr<Work> work;
+  work = std::make_unique<Work>([&] {
+    order.push_back("end of turn");
+    if (again-- > 0) loop->AtEndOfTurn(*work);
+  });
   loop->Post([&] {
     loop->DeleteLater(std::make_unique<Doomed>([&] { order.push_back("gone"); }));
-    loop->AtEndOfTurn(work);
+    loop->AtEndOfTurn(*work);
     order.push_back("callback");
   });
   loop->RunOnce();
-  EXPECT_EQ(order, (std::vector<std::string>{"callback", "end of turn", "gone"}));
+  EXPECT_EQ(order, (std::vector<std::string>{"callback", "end of turn", "end of turn", "gone"}));
 }
 
 TEST(LoopTest, DestroysWhatADestructorHandsOver) {

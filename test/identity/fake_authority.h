@@ -1,6 +1,6 @@
-// A certificate authority for tests: signs what it is asked, or gives any other answer a test wants.
-// Threads: one at a time. Owns: its keys and the requests that wait for an answer.
-// Errors: whatever the test says.
+// A certificate authority for tests: signs what it is asked, or gives any other answer a test
+// wants. Threads: one at a time. Owns: its keys and the requests that wait for an answer. Errors:
+// whatever the test says.
 #pragma once
 
 #include <functional>

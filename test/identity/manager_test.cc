@@ -111,9 +111,10 @@ TEST_F(ManagerTest, ShowsTheEndOfThePresentCertificateOnly) {
   ASSERT_TRUE(manager_->OnIdentity(second).ok());
   const std::string text = metrics_.Text();
   EXPECT_THAT(text, Not(HasSubstr(first->leaf().serial)));
-  EXPECT_THAT(text, HasSubstr("kith_certificate_not_after_timestamp_seconds{kind=\"leaf\",serial=\"" +
-                              second->leaf().serial +
-                              "\",principal=\"cluster.local/ns/demo/sa/backend\"} 1800007200\n"));
+  EXPECT_THAT(text,
+              HasSubstr("kith_certificate_not_after_timestamp_seconds{kind=\"leaf\",serial=\"" +
+                        second->leaf().serial +
+                        "\",principal=\"cluster.local/ns/demo/sa/backend\"} 1800007200\n"));
   EXPECT_THAT(text, HasSubstr("{kind=\"root\""));
 }
 

@@ -100,6 +100,17 @@ TEST(SocketCloseTest, IgnoresEverythingOnceClosed) {
   EXPECT_EQ(pair.loop->blocks().outstanding(), 0u);
 }
 
+TEST(SocketCloseTest, GivesItsBlocksBackWhenClosedWhileAWriteIsUnderWay) {
+  StreamPair pair;
+  pair.client->Write(Pattern(16 * kMiB));
+  pair.Pass();
+  EXPECT_GT(pair.client->buffered_output(), 0u);
+  pair.client->Close();
+  pair.Pass();
+  EXPECT_EQ(pair.loop->blocks().outstanding(), 0u);
+  EXPECT_EQ(pair.client->buffered_output(), 0u);
+}
+
 TEST(SocketCloseTest, ClosesWhenDestroyed) {
   StreamPair pair;
   pair.ResumeBoth();
@@ -126,9 +137,9 @@ TEST(SocketCloseTest, DeliversEverythingThoughItsOwnerIsGone) {
 
 TEST(SocketCloseTest, IsNotSpoiltByInputThatNobodyReads) {
   StreamPair pair;
-  // The client goes on sending: closing over unread input would answer with a reset, which throws
-  // away what the client has not yet read.
-  pair.client->Write(Pattern(2 * kMiB));
+  // The client goes on sending, more than the kernel takes: closing over unread input would answer
+  // with a reset, which throws away what the client has not yet read.
+  pair.client->Write(Pattern(32 * kMiB));
   pair.Pass();
   std::string answer = Pattern(kMiB);
   pair.server->Write(answer);

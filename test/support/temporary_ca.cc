@@ -78,8 +78,7 @@ bssl::UniquePtr<EVP_PKEY> ParseKey(const std::string& pem) {
 
 bssl::UniquePtr<EVP_PKEY> KeyOfRequest(const std::string& pem) {
   bssl::UniquePtr<BIO> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  bssl::UniquePtr<X509_REQ> request(
-      PEM_read_bio_X509_REQ(bio.get(), nullptr, nullptr, nullptr));
+  bssl::UniquePtr<X509_REQ> request(PEM_read_bio_X509_REQ(bio.get(), nullptr, nullptr, nullptr));
   Must(request != nullptr, "a request to certify");
   bssl::UniquePtr<EVP_PKEY> key(X509_REQ_get_pubkey(request.get()));
   Must(key != nullptr, "a request's key");

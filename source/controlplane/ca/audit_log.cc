@@ -83,7 +83,7 @@ absl::StatusOr<std::unique_ptr<AuditLog>> AuditLog::Open(Options options) {
   char last = '\n';
   if (facts.st_size > 0 && ::pread(file, &last, 1, facts.st_size - 1) == 1 && last != '\n') {
     // A power cut may have left part of a line; what follows begins on a line of its own.
-    absl::MutexLock lock(&log->mutex_);
+    const std::lock_guard<std::mutex> lock(log->mutex_);
     absl::Status ended = log->WriteLine("\n");
     if (!ended.ok()) return ended;
   }
@@ -119,7 +119,7 @@ absl::Status AuditLog::WriteLine(absl::string_view line) {
 
 absl::Status AuditLog::Append(const AuditEntry& entry) {
   absl::Time now = options_.clock->Now();
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   if (entry.refusal != Refusal::kNone && !TakeRefusalToken(now)) {
     suppressed_++;
     return absl::OkStatus();

@@ -14,13 +14,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "source/base/clock.h"
 #include "source/controlplane/ca/refusal.h"
@@ -71,7 +71,7 @@ class AuditLog {
   const Options options_;
   const std::string path_;
   const int file_;
-  absl::Mutex mutex_;
+  std::mutex mutex_;
   absl::Time flushed_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   absl::Time second_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   int refusals_in_second_ ABSL_GUARDED_BY(mutex_) = 0;

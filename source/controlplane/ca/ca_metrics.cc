@@ -7,13 +7,13 @@ namespace kith::controlplane {
 CaMetrics::CaMetrics(telemetry::Metrics& metrics) : shard_(metrics.AddShard()) {}
 
 void CaMetrics::CountTokenCheck(Refusal refusal) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   absl::string_view result = refusal == Refusal::kNone ? "ok" : "failed";
   shard_.GetCounter(telemetry::kTokenChecks, {result, Name(refusal)}).Add();
 }
 
 void CaMetrics::CountRequest(Refusal refusal, absl::Duration took) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   if (refusal != Refusal::kNone) {
     shard_.GetCounter(telemetry::kCaRejected, {Name(refusal)}).Add();
     return;
@@ -23,7 +23,7 @@ void CaMetrics::CountRequest(Refusal refusal, absl::Duration took) {
 }
 
 void CaMetrics::SetNotAfter(absl::Time root, absl::Time signer) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   shard_.GetGauge(telemetry::kCaNotAfter, {"root"})
       .Set(absl::ToDoubleSeconds(root - absl::UnixEpoch()));
   shard_.GetGauge(telemetry::kCaNotAfter, {"signer"})

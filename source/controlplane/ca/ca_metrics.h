@@ -3,8 +3,9 @@
 // Threads: any. Owns: nothing; the metrics must outlive it. Errors: none.
 #pragma once
 
+#include <mutex>
+
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "source/controlplane/ca/refusal.h"
 #include "source/telemetry/metrics.h"
@@ -25,7 +26,7 @@ class CaMetrics {
   void SetNotAfter(absl::Time root, absl::Time signer);
 
  private:
-  absl::Mutex mutex_;
+  std::mutex mutex_;
   telemetry::Shard& shard_ ABSL_PT_GUARDED_BY(mutex_);
 };
 

@@ -2,9 +2,8 @@
 
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <utility>
-
-#include "absl/synchronization/mutex.h"
 
 namespace kith::controlplane {
 namespace {
@@ -27,14 +26,14 @@ class StreamLink : public StreamWriter {
   Roster::StreamId id = Roster::kNoStream;
 
   void Write(Response response) override {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (finishing_) return;
     queue_.push_back(std::move(response));
     Continue();
   }
 
   void Finish(absl::Status status) override {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (finishing_) return;
     finishing_ = true;
     final_ = ToGrpc(status);
@@ -42,7 +41,7 @@ class StreamLink : public StreamWriter {
   }
 
   void ReadNext() {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     wants_read_ = true;
     Continue();
   }
@@ -51,14 +50,14 @@ class StreamLink : public StreamWriter {
   Request request;  // Being read.
 
   void OnWriteDone(bool ok) {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     writing_ = false;
     if (!ok) queue_.clear();
     Continue();
   }
 
   void Detach() {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     reactor_ = nullptr;
   }
 
@@ -80,7 +79,7 @@ class StreamLink : public StreamWriter {
     }
   }
 
-  absl::Mutex mutex_;
+  std::mutex mutex_;
   Reactor* reactor_ ABSL_GUARDED_BY(mutex_);
   std::deque<Response> queue_ ABSL_GUARDED_BY(mutex_);
   Response current_ ABSL_GUARDED_BY(mutex_);

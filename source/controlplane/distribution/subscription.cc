@@ -60,6 +60,8 @@ absl::Status Subscription::Change(const Request& request) {
   for (const std::string& name : request.resource_names_unsubscribe()) {
     if (name == kWildcard) {
       wildcard_ = false;
+      // The client drops them too: should "*" come back, they are sent anew.
+      std::erase_if(items_, [](const auto& item) { return !item.second.subscribed; });
       continue;
     }
     const auto found = items_.find(name);

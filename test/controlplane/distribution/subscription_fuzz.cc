@@ -135,9 +135,10 @@ class Conversation {
       for (const auto& resource : response->resources()) {
         held_[resource.name()] = resource.version();
       }
-      for (const std::string& name : response->removed_resources()) held_.erase(name);
-      Forget();
     }
+    // There is nothing to refuse about a removal.
+    for (const std::string& name : response->removed_resources()) held_.erase(name);
+    Forget();
     Send(answer);
     return true;
   }

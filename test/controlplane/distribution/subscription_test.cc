@@ -261,6 +261,17 @@ TEST_F(SubscriptionTest, EndsTheWildcardWithoutFurtherNews) {
   EXPECT_EQ(Next(), "b=2");
 }
 
+// Found by subscription_fuzz: the server believed that the client still held them.
+TEST_F(SubscriptionTest, SendsEverythingAnewWhenTheWildcardComesBack) {
+  view_.resources = {{"a", "1"}};
+  Send(Subscribe({"*"}));
+  Next();
+  Send(Unsubscribe({"*"}));  // Before the answer: nothing is sent in between.
+  Send(Subscribe({"*"}));
+  Send(Ack(nonce_));
+  EXPECT_EQ(Next(), "a=1");
+}
+
 TEST_F(SubscriptionTest, OpensOnDemandBySubscribingAndUnsubscribingTheWildcardAtOnce) {
   view_.resources = {{"a", "1"}};
   Subscription::Request request = Subscribe({"*"});

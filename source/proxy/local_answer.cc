@@ -1,0 +1,55 @@
+#include "source/proxy/local_answer.h"
+
+#include "absl/strings/string_view.h"
+#include "source/http/serialize.h"
+
+namespace kith::proxy {
+
+using telemetry::Reason;
+
+namespace {
+
+absl::string_view BodyOf(int status) {
+  switch (status) {
+    case 403:
+      return "RBAC: access denied";  // Istio's, to the letter.
+    case 408:
+      return "request timeout";
+    case 502:
+      return "bad gateway";
+    case 503:
+      return "service unavailable";
+    case 504:
+      return "gateway timeout";
+    default:
+      return http::ReasonPhrase(status);
+  }
+}
+
+}  // namespace
+
+int StatusOf(Reason reason) {
+  switch (reason) {
+    case Reason::kUpstreamTimeout:
+      return 504;
+    case Reason::kUpstreamReset:
+    case Reason::kUpstreamProtocolError:
+      return 502;
+    default:
+      return 503;
+  }
+}
+
+size_t AppendAnswer(const LocalAnswer& answer, std::string& out) {
+  const absl::string_view body = BodyOf(answer.status);
+  (void)http::WriteStatusLine(answer.status, http::ReasonPhrase(answer.status), out);
+  (void)http::WriteHeader("Content-Length", std::to_string(body.size()), out);
+  (void)http::WriteHeader("Content-Type", "text/plain", out);
+  if (answer.close) (void)http::WriteHeader("Connection", "close", out);
+  http::EndHead(out);
+  if (answer.body == LocalAnswer::Body::kNotSent) return 0;
+  out.append(body.data(), body.size());
+  return body.size();
+}
+
+}  // namespace kith::proxy
