@@ -32,11 +32,12 @@ def kith_binary(name, copts = [], **kwargs):
         **kwargs
     )
 
-def kith_test(name, srcs, deps = [], copts = [], size = "small", **kwargs):
+def kith_test(name, srcs, deps = [], copts = [], data = [], size = "small", **kwargs):
     cc_test(
         name = name,
         srcs = srcs,
         copts = _COPTS + copts,
+        data = data + ["//test:tsan.supp"],  # Read by --config=tsan.
         linkstatic = True,
         size = size,
         deps = deps + ["//bazel/deps:gtest_main"],

@@ -1,10 +1,10 @@
 #include "source/control/certificate_client.h"
 
 #include <algorithm>
+#include <condition_variable>
 #include <mutex>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -35,8 +35,9 @@ struct CertificateClient::Call {
 };
 
 struct CertificateClient::Calls {
-  std::mutex mutex;
-  absl::flat_hash_set<Call*> pending ABSL_GUARDED_BY(mutex);
+  std::mutex mutex;  // Guards `pending`.
+  std::condition_variable ended;
+  absl::flat_hash_set<Call*> pending;
   bool closed = false;  // The loop's.
 };
 
@@ -48,12 +49,10 @@ CertificateClient::CertificateClient(event::Loop& loop, Channel& channel, Option
 
 CertificateClient::~CertificateClient() {
   calls_->closed = true;
-  const std::lock_guard<std::mutex> lock(calls_->mutex);
+  std::unique_lock<std::mutex> lock(calls_->mutex);
   for (Call* call : calls_->pending) call->context.TryCancel();
-  const auto none_left = [this]()
-                             ABSL_NO_THREAD_SAFETY_ANALYSIS { return calls_->pending.empty(); };
   // Their callbacks use the loop, so it must not go first.
-  calls_->mutex.Await(absl::Condition(&none_left));
+  calls_->ended.wait(lock, [this] { return calls_->pending.empty(); });
 }
 
 void CertificateClient::Sign(identity::SigningRequest request, Done done) {
@@ -97,6 +96,7 @@ void CertificateClient::Finish(const std::shared_ptr<Calls>& calls, Call* call,
   });
   const std::lock_guard<std::mutex> lock(calls->mutex);
   calls->pending.erase(call);
+  calls->ended.notify_all();
 }
 
 absl::StatusOr<identity::SigningReply> ReadReply(

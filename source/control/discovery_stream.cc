@@ -1,12 +1,12 @@
 #include "source/control/discovery_stream.h"
 
+#include <atomic>
 #include <deque>
 #include <mutex>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "envoy/service/discovery/v3/discovery.grpc.pb.h"
 
 namespace kith::control {
@@ -19,7 +19,7 @@ struct DiscoveryStream::Link {
 
   event::Loop& loop;
   Handler* handler = nullptr;
-  absl::Notification done;  // gRPC has finished with the call and with the loop.
+  std::atomic<bool> done = false;  // gRPC has finished with the call and with the loop.
 };
 
 // A hold keeps the call open while the loop may still start an operation; Close() gives it up.
@@ -91,7 +91,8 @@ class DiscoveryStream::Reactor : public grpc::ClientBidiReactor<Request, Respons
     link->loop.Post([link, status] {
       if (link->handler != nullptr) link->handler->OnEnd(status);
     });
-    link->done.Notify();  // Whoever waits for it may delete this now.
+    link->done = true;  // Whoever waits for it may delete this now.
+    link->done.notify_all();
   }
 
  private:
@@ -137,7 +138,7 @@ DiscoveryStream::DiscoveryStream(event::Loop& loop, const std::shared_ptr<grpc::
 DiscoveryStream::~DiscoveryStream() {
   link_->handler = nullptr;
   reactor_->Cancel();
-  link_->done.WaitForNotification();
+  link_->done.wait(false);
 }
 
 void DiscoveryStream::Write(Request request) { reactor_->Write(std::move(request)); }

@@ -55,8 +55,9 @@ class Stream : public event::Deletable {
 
   // Half-close after everything written so far has been sent.
   virtual void EndWriting() = 0;
-  // Sends what is buffered and the end, throws away what still arrives, and closes once the peer has
-  // ended too or a bounded time has passed; no callback follows. The stream may be destroyed at once.
+  // Sends what is buffered and the end, throws away what still arrives, and closes once the peer
+  // has ended too or a bounded time has passed; no callback follows. The stream may be destroyed at
+  // once.
   virtual void CloseAfterFlush() = 0;
   // Drops what is buffered and closes now; no callback follows. After Reset() the peer sees RST.
   virtual void Close() = 0;

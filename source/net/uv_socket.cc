@@ -110,7 +110,6 @@ void UvSocket::OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer
   socket.loop_.ReturnReadScratch();
   if (count == UV_EOF) {
     socket.read_ended_ = true;
-    uv_read_stop(stream);
     if (socket.handler_ != nullptr) socket.handler_->OnEnd();
     socket.FinishIfBothEnded();
   } else if (count < 0) {

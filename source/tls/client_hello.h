@@ -13,7 +13,7 @@
 namespace kith::tls {
 
 // Enough for any sane ClientHello; more without an end is kMalformed.
-inline constexpr size_t kMaxClientHello = 16 * 1024;
+inline constexpr size_t kMaxClientHello = size_t{16} * 1024;
 
 struct ClientHello {
   enum class Kind : uint8_t {

@@ -17,7 +17,7 @@
 namespace kith::tls {
 namespace {
 
-constexpr size_t kMaxPeerChain = 64 * 1024;
+constexpr size_t kMaxPeerChain = size_t{64} * 1024;
 
 // What CheckKeyStrength() lets through, with SHA-256 or better. RSA with PKCS#1 padding exists only
 // in TLS 1.2.

@@ -14,7 +14,7 @@
 namespace kith::tls {
 namespace {
 
-constexpr PemLimits kChainLimits = {64 * 1024, 10};
+constexpr PemLimits kChainLimits = {size_t{64} * 1024, 10};
 
 absl::Status Wrong(size_t index, absl::string_view what) {
   return absl::InvalidArgumentError(

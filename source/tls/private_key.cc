@@ -12,7 +12,7 @@
 namespace kith::tls {
 namespace {
 
-constexpr size_t kMaxKeyPem = 64 * 1024;
+constexpr size_t kMaxKeyPem = size_t{64} * 1024;
 
 // A request for one extension: the SAN with one URI, critical because the subject is empty
 // (RFC 5280 §4.2.1.6).

@@ -12,7 +12,7 @@ namespace kith::tls {
 namespace {
 
 // A flight of a handshake with the longest chain fits, so that neither side ever waits to write.
-constexpr size_t kPipe = 256 * 1024;
+constexpr size_t kPipe = size_t{256} * 1024;
 // TLS 1.2 takes four flights; more means that it does not converge.
 constexpr int kMaxRounds = 10;
 

@@ -11,7 +11,7 @@
 namespace kith::tls {
 namespace {
 
-constexpr PemLimits kBundleLimits = {1024 * 1024, 256};
+constexpr PemLimits kBundleLimits = {size_t{1024} * 1024, 256};
 
 }  // namespace
 

@@ -152,6 +152,26 @@ TEST(AccessLogTest, DropsAndCountsWhenItsReaderStandsStill) {
   EXPECT_EQ(std::set<std::string>(ids.begin(), ids.end()).size(), ids.size());
 }
 
+// The bound is on what waits, not on what was ever written.
+TEST(AccessLogTest, TakesMoreThanItsBoundFromAReaderThatKeepsUp) {
+  TemporaryDirectory directory;
+  ASSERT_EQ(mkfifo(directory.File("pipe").c_str(), 0600), 0);
+  const int reader = open(directory.File("pipe").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  auto log = Open({.path = directory.File("pipe"), .max_queued_bytes = 1000});
+  AccessLog::Writer& writer = log->AddWriter();
+  writer.Write(Entry("0"));
+  writer.Flush();
+  fcntl(reader, F_SETFL, 0);
+  char bytes[4096];
+  for (int i = 1; i < 100; ++i) {
+    ASSERT_GT(read(reader, bytes, sizeof bytes), 0);  // Waits for the line before this one.
+    writer.Write(Entry(absl::StrCat(i)));
+    writer.Flush();
+    ASSERT_EQ(log->dropped(), 0u) << i;
+  }
+  close(reader);
+}
+
 TEST(AccessLogTest, EndsAlthoughItsReaderStandsStill) {
   TemporaryDirectory directory;
   ASSERT_EQ(mkfifo(directory.File("pipe").c_str(), 0600), 0);
