@@ -29,7 +29,7 @@ status_is() { [ "$(curl --silent --max-time 5 --output /dev/null --write-out '%{
 serial_of() { kithctl -o json certs show --sidecar "$(sidecar_socket "$1")" | jq -r '.chain[0].serial'; }
 # The serial a sidecar presents on the wire, as lower-case hex without leading zeros.
 handshake_line() { echo "openssl s_client -connect 127.0.0.1:$(inbound_port "$1") < /dev/null 2> /dev/null | openssl x509 -noout -serial"; }
-served_serial() { eval "$(handshake_line "$1")" | sed 's/^serial=0*//' | tr 'A-F' 'a-f'; }
+served_serial() { (set +o pipefail; eval "$(handshake_line "$1")" | sed 's/^serial=0*//' | tr 'A-F' 'a-f'); }
 # The newest line of a service's access log that jq's filter accepts; lines are written within a second.
 logged() {
   local service=$1 filter=$2 tries line
@@ -115,7 +115,8 @@ tour_rotation() {
   printf '%s\n' "${BOLD}requests=$requests failed=$errors${PLAIN} during 5 rotations on each side"
   check "at least 1000 requests were made and 0 failed" test "$requests" -ge 1000 -a "$errors" -eq 0
   check "both sides have new serials" test "${before[0]}" != "${after[0]}" -a "${before[1]}" != "${after[1]}"
-  show "$(handshake_line backend)"
+  # The backend refuses a client without a certificate, but only after it has shown its own.
+  show "$(handshake_line backend)" || true
   check "a new handshake with the backend shows its new serial" \
     test "$(served_serial backend)" = "$(sed 's/^0*//' <<< "${after[1]}")"
 }

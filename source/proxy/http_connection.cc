@@ -338,9 +338,8 @@ void HttpConnection::ReportRequest() {
 
 void HttpConnection::FinishExchange() {
   ReportRequest();
-  const bool close = close_after_ || !request_complete_ || draining_ || eof_;
   phase_ = Phase::kIdle;
-  if (close) {
+  if (close_after_ || !request_complete_ || draining_ || eof_) {
     Linger();
     return;
   }
