@@ -66,7 +66,7 @@ void CertificateClient::Sign(identity::SigningRequest request, Done done) {
     answer_later(base::Annotate(token.status(), kAttempted), std::move(done));
     return;
   }
-  auto* const call = new Call;  // Its callback, which is always called, ends it.
+  auto* const call = new Call;  // Finish(), which is always called, takes it.
   call->done = std::move(done);
   call->request.set_csr(std::move(request.csr_pem));
   call->request.set_validity_duration(std::max<int64_t>(1, absl::ToInt64Seconds(request.lifetime)));
@@ -85,17 +85,18 @@ void CertificateClient::Sign(identity::SigningRequest request, Done done) {
       [this, calls = calls_, call](const grpc::Status& status) { Finish(calls, call, status); });
 }
 
-// On gRPC's thread: hands the reply over, and only then lets the client go.
+// On gRPC's thread: hands the call over, and only then lets the client go. The call dies on the
+// loop: it may hold the last reference to its channel, and a channel that dies on a thread of gRPC
+// waits for that very thread to end.
 void CertificateClient::Finish(const std::shared_ptr<Calls>& calls, Call* call,
                                const grpc::Status& status) {
-  const std::unique_ptr<Call> owned(call);
   absl::StatusOr<identity::SigningReply> reply =
       status.ok() ? ReadReply(call->response) : channel_.Explain(kAttempted, status);
-  loop_.Post([calls, reply = std::move(reply), later = std::move(call->done)]() mutable {
-    if (!calls->closed) later(std::move(reply));
-  });
   const std::lock_guard<std::mutex> lock(calls->mutex);
   calls->pending.erase(call);
+  loop_.Post([calls, reply = std::move(reply), owned = std::unique_ptr<Call>(call)]() mutable {
+    if (!calls->closed) owned->done(std::move(reply));
+  });
   calls->ended.notify_all();
 }
 

@@ -124,6 +124,7 @@ absl::Status ResourceStore::TakeBundle(const Resource& resource) {
   std::map<std::string, std::string> bundles = bundles_;
   bundles[domain.trust_domain] = std::move(domain.roots_pem);
   std::vector<tls::TrustBundle::Domain> domains;
+  domains.reserve(bundles.size());
   for (const auto& [trust_domain, roots] : bundles) domains.push_back({trust_domain, roots});
   KITH_RETURN_IF_ERROR(options_.use_bundles(std::move(domains)));
   bundles_ = std::move(bundles);

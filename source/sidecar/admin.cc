@@ -45,8 +45,10 @@ void Answer(AdminOptions& options, const http::EmbeddedRequest& request,
 
 absl::StatusOr<std::unique_ptr<http::EmbeddedServer>> CreateAdmin(event::Loop& loop,
                                                                   AdminOptions options) {
+  http::EmbeddedServer::Options server;
+  server.address = options.socket;
   return http::EmbeddedServer::Create(
-      loop, {.address = options.socket, .unix_mode = 0600},
+      loop, server,
       [options = std::move(options)](const http::EmbeddedRequest& request,
                                      http::EmbeddedResponder responder) mutable {
         Answer(options, request, std::move(responder));

@@ -75,7 +75,7 @@ absl::Status ReadInbound(const SidecarConfig& config, Bootstrap& to) {
       default:
         return Invalid(field + "protocol", "is required: HTTP or TCP");
     }
-    to.inbound.push_back(std::move(options));
+    to.inbound.push_back(options);
   }
   return absl::OkStatus();
 }

@@ -127,6 +127,7 @@ TEST_F(CertificateClientTest, GivesUpAtItsDeadline) {
   EXPECT_EQ(Sign().status().code(), absl::StatusCode::kDeadlineExceeded);
   release = true;
   release.notify_all();
+  server_.Stop();
 }
 
 TEST_F(CertificateClientTest, EndsWithARequestOnItsWay) {
@@ -141,8 +142,10 @@ TEST_F(CertificateClientTest, EndsWithARequestOnItsWay) {
   client_->Sign({"csr", absl::Hours(1)}, [&](const auto&) { called = true; });
   ASSERT_TRUE(test::RunUntil(*loop_, [&] { return !server_.signing_requests().empty(); }));
   client_.reset();
+  channel_.reset();
   release = true;
   release.notify_all();
+  server_.Stop();
   for (int i = 0; i < 3; ++i) loop_->RunOnce();
   EXPECT_FALSE(called);
 }
