@@ -18,7 +18,7 @@ flags=(-std=c++20 -I. -isystem "$generated" -isystem "$boringssl" -DSPDLOG_COMPI
   -DSPDLOG_FMT_EXTERNAL)
 
 if [ $# -eq 0 ]; then
-  mapfile -t files < <(git ls-files -co --exclude-standard -- 'source/*.cc')
+  mapfile -t files < <(find source -name '*.cc')
   set -- "${files[@]}"
 fi
 # One file a process: a finding in it is an exit code, and xargs turns any into 123.

@@ -142,7 +142,6 @@ void InboundSession::StartTls() {
 
 void InboundSession::OnHandshake(const tls::HandshakeResult& handshake) {
   worker_.observer.CountHandshake(Observer::Side::kServer, handshake, facts_.context.get());
-  facts_.peer = handshake.peer;
   facts_.tls_version = handshake.version;
   facts_.sni = handshake.sni;
   facts_.alpn = handshake.alpn;
@@ -150,6 +149,7 @@ void InboundSession::OnHandshake(const tls::HandshakeResult& handshake) {
     Refuse(handshake.reason, std::string(handshake.status.message()));
     return;
   }
+  facts_.peer = handshake.peer;
   stream_ = std::move(handshaking_);
   StartProtocol({});
 }

@@ -187,7 +187,9 @@ void Observer::CountHandshake(Side side, const tls::HandshakeResult& result,
                               const tls::Context* context) {
   const string_view own =
       context != nullptr ? string_view(context->identity().id().text()) : string_view();
-  const string_view peer = result.peer ? string_view(result.peer->id.text()) : string_view();
+  // A handshake that failed has proven nothing: the certificate may be a copy.
+  const string_view peer =
+      result.status.ok() && result.peer ? string_view(result.peer->id.text()) : string_view();
   const bool client = side == Side::kClient;
   const string_view side_name = client ? "client" : "server";
   telemetry::Shard& shard = series_->shard;
