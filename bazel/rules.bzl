@@ -58,7 +58,7 @@ def kith_fuzz(name, srcs, corpus, deps = [], size = "small", **kwargs):
         copts = _COPTS,
         linkstatic = True,
         size = size,
-        data = seeds,
+        data = seeds + ["//test:tsan.supp"],
         args = ["{}/{}".format(native.package_name(), corpus)],
         deps = deps + ["//test/support:fuzz_driver"],
         **kwargs

@@ -67,11 +67,14 @@ def rotations(seconds):
 
 
 def outage(seconds):
-    """The control plane is away for 0.6 of a lifetime of 20 s, back for 8 s, and so on."""
+    """The control plane is away for 0.6 of a lifetime of 20 s, from just after a renewal until well
+    after the next is due; then back for 8 s, and so on."""
     with Pair("20s") as pair:
         started, outages, slowest = time.monotonic(), 0, 0.0
         load = Load(pair.through, seconds, connections=64)
         while time.monotonic() - started < seconds - 21:
+            for workload in (pair.frontend, pair.backend):
+                pair.mesh.kithctl("certs", "rotate", "--sidecar", workload.socket)
             pair.mesh.control_plane.end(signal.SIGKILL)
             time.sleep(12)
             stale = [w.serial() for w in (pair.frontend, pair.backend)]
