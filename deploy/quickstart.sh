@@ -88,6 +88,7 @@ finish() {
     mesh_addresses
     echo "end it with: deploy/quickstart.sh --stop"
   else
+    if [ -n "$LOAD" ]; then kill "$LOAD" 2>/dev/null || true; fi
     echo
     say "Stopping everything that was started"
     mesh_stop

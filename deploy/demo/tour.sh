@@ -1,6 +1,7 @@
 # The tour: five steps, each shown with its commands and checked. Sourced by deploy/quickstart.sh.
 
 FAILED_STEPS=0
+LOAD=  # The load generator while it runs, for whoever must end it early.
 
 step() { printf '\n%s\n' "${BOLD}$*${PLAIN}"; }
 # Runs a command line after printing it: what is shown is what was run, and can be typed again from
@@ -96,7 +97,7 @@ tour_rotation() {
   for service in frontend backend; do before+=("$(serial_of "$service")"); done
   printf '%s\n' "${DIM}\$ wrk --threads 1 --connections 32 --duration 15s http://127.0.0.1:$(backend_via frontend)/ &${PLAIN}"
   wrk --threads 1 --connections 32 --duration 15s "http://127.0.0.1:$(backend_via frontend)/" > "$STATE/wrk.txt" 2>&1 &
-  local load=$!
+  LOAD=$!
   for rotation in 1 2 3 4 5; do
     sleep 2
     for service in frontend backend; do
@@ -104,7 +105,8 @@ tour_rotation() {
         broken "rotation $rotation of $service"
     done
   done
-  wait "$load" || broken "the load generator failed"
+  wait "$LOAD" || broken "the load generator failed"
+  LOAD=
   cat "$STATE/wrk.txt"
   for service in frontend backend; do after+=("$(serial_of "$service")"); done
   loaded=$(sed -n 's/^ *\([0-9]*\) requests in .*/\1/p' "$STATE/wrk.txt")
