@@ -1,6 +1,9 @@
 # Installs what a task needs from Debian's packages, and only what is missing.
 # Sourced by deploy/quickstart.sh and test/run.sh.
 
+# Bazel keeps its output under it, and some environments leave it out.
+export HOME=${HOME:-/root}
+
 # To build the three programs.
 KITH_BUILD_PACKAGES=(
   bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto default-jdk-headless
