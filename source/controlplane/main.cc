@@ -2,9 +2,9 @@
 #include <cstdio>
 #include <optional>
 
+#include "source/base/process.h"
 #include "source/controlplane/check.h"
 #include "source/controlplane/command_line.h"
-#include "source/controlplane/process.h"
 #include "source/controlplane/run.h"
 #include "source/controlplane/settings.h"
 
@@ -22,8 +22,8 @@ int Report(const absl::Status& status) {
 
 int main(int argc, char** argv) {
   using namespace kith::controlplane;
-  KeepMemoryPrivate();
-  RaiseDescriptorLimit();
+  kith::base::KeepMemoryPrivate();
+  kith::base::RaiseDescriptorLimit();
   int exit_code = kOk;
   const std::optional<CommandLine> line = ParseCommandLine(argc, argv, exit_code);
   if (!line.has_value()) return exit_code;

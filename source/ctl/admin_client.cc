@@ -40,7 +40,7 @@ absl::StatusOr<json> AdminClient::Request(absl::string_view method, absl::string
   if (answer.is_object() && answer.contains("error") && answer["error"].is_string()) {
     reason = answer["error"].get<std::string>();
   }
-  if (response.status < 500) return absl::InvalidArgumentError(reason);
+  if (response.status < 500) return absl::FailedPreconditionError(reason);
   return absl::InternalError(reason);
 }
 

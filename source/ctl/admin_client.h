@@ -1,7 +1,7 @@
 // The admin API of a control plane or a sidecar, over its UNIX socket, as JSON.
 // Threads: any; it blocks. Owns: nothing between calls.
 // Errors: what http/blocking_client.h reports, and the server's own {"error"} as a Status:
-// INVALID_ARGUMENT for 4xx, INTERNAL for the rest.
+// FAILED_PRECONDITION for 4xx, INTERNAL for the rest.
 #pragma once
 
 #include <string>

@@ -7,10 +7,9 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "source/ctl/admin_client.h"
+#include "source/ctl/output.h"
 
 namespace kith::ctl {
-
-enum class Output { kTable, kJson };
 
 // The workloads of the mesh, as the control plane knows them.
 absl::Status ShowMesh(const AdminClient& control_plane, Output output);

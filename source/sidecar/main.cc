@@ -3,9 +3,9 @@
 #include <optional>
 #include <string>
 
+#include "source/base/process.h"
 #include "source/sidecar/bootstrap.h"
 #include "source/sidecar/command_line.h"
-#include "source/sidecar/process.h"
 #include "source/sidecar/run.h"
 
 namespace {
@@ -20,8 +20,8 @@ int Report(const absl::Status& status, int code) {
 
 int main(int argc, char** argv) {
   using namespace kith::sidecar;
-  KeepMemoryPrivate();
-  RaiseDescriptorLimit();
+  kith::base::KeepMemoryPrivate();
+  kith::base::RaiseDescriptorLimit();
   int exit_code = kOk;
   const std::optional<CommandLine> line = ParseCommandLine(argc, argv, exit_code);
   if (!line.has_value()) return exit_code;

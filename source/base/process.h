@@ -3,11 +3,11 @@
 // is.
 #pragma once
 
-namespace kith::controlplane {
+namespace kith::base {
 
-// No core dumps and no ptrace by others of the same user: the signing key is in memory.
+// No core dumps, and no ptrace by others of the same user: private keys are in memory.
 void KeepMemoryPrivate();
-// As many descriptors as are allowed: every sidecar holds one.
+// As many descriptors as are allowed: a connection takes two.
 void RaiseDescriptorLimit();
 
-}  // namespace kith::controlplane
+}  // namespace kith::base

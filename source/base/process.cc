@@ -1,9 +1,9 @@
-#include "source/controlplane/process.h"
+#include "source/base/process.h"
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-namespace kith::controlplane {
+namespace kith::base {
 
 void KeepMemoryPrivate() {
   const rlimit none{0, 0};
@@ -18,4 +18,4 @@ void RaiseDescriptorLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-}  // namespace kith::controlplane
+}  // namespace kith::base

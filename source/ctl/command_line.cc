@@ -1,0 +1,93 @@
+#include "source/ctl/command_line.h"
+
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+#include <utility>
+
+#include "source/base/version.h"
+#include "source/ctl/commands.h"
+
+namespace kith::ctl {
+namespace {
+
+void AddTokenCommands(CLI::App& app, CommandLine& line) {
+  auto request = std::make_shared<TokenRequest>();
+  CLI::App* token = app.add_subcommand("token", "Tokens that sidecars prove themselves with");
+  token->require_subcommand(1);
+  CLI::App* create = token->add_subcommand("create", "Make a token for one service account");
+  create->add_option("--namespace", request->name_space, "Namespace of the workload")->required();
+  create->add_option("--service-account", request->service_account, "Its service account")
+      ->required();
+  create->add_option("--ttl", request->ttl, "How long it is valid: 30m, 24h, …")
+      ->default_val("24h");
+  create->add_option("--file", request->file,
+                     "Write it to this file (mode 0600) instead of standard output");
+  create->callback([&line, request] {
+    line.RunStatus([&line, request](Output output) {
+      return CreateToken(line.ControlPlane(), *request, output);
+    });
+  });
+}
+
+void AddCertificateCommands(CLI::App& app, CommandLine& line) {
+  CLI::App* certs = app.add_subcommand("certs", "The certificates of a sidecar");
+  certs->require_subcommand(1);
+  CLI::App* show = certs->add_subcommand("show", "Show the chain it presents and its roots");
+  AddSidecarOption(*show, line)->required();
+  show->callback([&line] {
+    line.RunStatus([&line](Output output) { return ShowCertificates(line.Sidecar(), output); });
+  });
+  auto timeout_seconds = std::make_shared<double>(10);
+  CLI::App* rotate = certs->add_subcommand(
+      "rotate", "Have it fetch a certificate with a new key now, and wait for it");
+  AddSidecarOption(*rotate, line)->required();
+  rotate->add_option("--timeout", *timeout_seconds, "Seconds to wait")->capture_default_str();
+  rotate->callback([&line, timeout_seconds] {
+    line.RunStatus([&line, timeout_seconds](Output output) {
+      return RotateCertificate(line.Sidecar(), absl::Seconds(*timeout_seconds), output);
+    });
+  });
+}
+
+}  // namespace
+
+void CommandLine::RunStatus(std::function<absl::Status(Output)> command) {
+  run = [command = std::move(command)](Output output) -> absl::StatusOr<int> {
+    absl::Status done = command(output);
+    if (!done.ok()) return done;
+    return EXIT_SUCCESS;
+  };
+}
+
+CLI::Option* AddSidecarOption(CLI::App& command, CommandLine& line) {
+  return command.add_option("--sidecar", line.sidecar, "Admin socket of the sidecar to ask")
+      ->envname("KITH_SIDECAR")
+      ->type_name("SOCKET");
+}
+
+void AddMeshCommands(CLI::App& app, CommandLine& line) {
+  CLI::App* status = app.add_subcommand(
+      "status", "Workloads, their certificates, and whether their configuration is in sync");
+  AddSidecarOption(*status, line);
+  status->callback([&line] {
+    line.RunStatus([&line](Output output) {
+      return line.sidecar.empty() ? ShowMesh(line.ControlPlane(), output)
+                                  : ShowSidecar(line.Sidecar(), output);
+    });
+  });
+  AddTokenCommands(app, line);
+  AddCertificateCommands(app, line);
+  app.add_subcommand("version", "Print the version")->callback([&line] {
+    line.RunStatus([](Output output) {
+      if (output == Output::kJson) {
+        std::cout << "{\"version\": \"" << base::kVersion << "\"}\n";
+      } else {
+        std::cout << "kithctl " << base::kVersion << "\n";
+      }
+      return absl::OkStatus();
+    });
+  });
+}
+
+}  // namespace kith::ctl
