@@ -4,7 +4,7 @@ LAYERS = [
     ["base"],
     ["config", "event", "telemetry"],
     ["net", "mesh"],
-    ["tls", "http", "policy"],
+    ["tls", "http", "policy", "x509"],
     ["identity"],
     ["control", "proxy"],
     ["sidecar", "controlplane", "ctl"],

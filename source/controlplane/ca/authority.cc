@@ -7,11 +7,11 @@
 #include "absl/strings/str_cat.h"
 #include "source/base/check.h"
 #include "source/base/status.h"
-#include "source/controlplane/ca/certificate_builder.h"
-#include "source/controlplane/ca/crypto.h"
 #include "source/controlplane/ca/refusal.h"
 #include "source/controlplane/ca/signer.h"
 #include "source/controlplane/ca/signing_request.h"
+#include "source/x509/certificate_builder.h"
+#include "source/x509/crypto.h"
 
 namespace kith::controlplane {
 namespace {
@@ -24,8 +24,8 @@ struct Validity {
 };
 
 CertificateFacts FactsOf(const X509* certificate) {
-  return {SerialHex(certificate), SubjectText(certificate), NotBefore(certificate),
-          NotAfter(certificate)};
+  return {x509::SerialHex(certificate), x509::SubjectText(certificate),
+          x509::NotBefore(certificate), x509::NotAfter(certificate)};
 }
 
 bool IsDnsName(absl::string_view name) {
@@ -86,19 +86,19 @@ absl::StatusOr<IssuedCertificate> CertificateAuthority::State::Issue(
   KITH_ASSIGN_OR_RETURN(
       Validity validity,
       ValidityFor(std::min(lifetime, options.max_leaf_lifetime), options.max_leaf_lifetime));
-  CertificateSpec spec;
-  spec.kind = CertificateKind::kWorkload;
+  x509::CertificateSpec spec;
+  spec.kind = x509::CertificateKind::kWorkload;
   spec.uris = {id.text()};
   spec.not_before = validity.begin;
   spec.not_after = validity.end;
   KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<X509> leaf,
-                        BuildCertificate(spec, request.key.get(), signer.issuer));
-  KITH_ASSIGN_OR_RETURN(std::string leaf_pem, CertificatePem(leaf.get()));
+                        x509::BuildCertificate(spec, request.key.get(), signer.issuer));
+  KITH_ASSIGN_OR_RETURN(std::string leaf_pem, x509::CertificatePem(leaf.get()));
   IssuedCertificate issued;
   issued.chain_pem.push_back(std::move(leaf_pem));
   for (const std::string& pem : signer.intermediates_pem) issued.chain_pem.push_back(pem);
   issued.chain_pem.push_back(signer.roots_pem);
-  issued.serial = SerialHex(leaf.get());
+  issued.serial = x509::SerialHex(leaf.get());
   issued.key_type = std::move(request.key_type);
   issued.not_before = validity.begin;
   issued.not_after = validity.end;
@@ -109,13 +109,13 @@ absl::StatusOr<IssuedCertificate> CertificateAuthority::State::Issue(
 absl::Status CertificateAuthority::State::CheckSelf() const {
   KITH_ASSIGN_OR_RETURN(Validity validity,
                         ValidityFor(options.default_leaf_lifetime, options.max_leaf_lifetime));
-  KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<EVP_PKEY> key, GenerateP256Key());
-  CertificateSpec spec;
+  KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<EVP_PKEY> key, x509::GenerateP256Key());
+  x509::CertificateSpec spec;
   spec.uris = {own_id.text()};
   spec.not_before = validity.begin;
   spec.not_after = validity.end;
   KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<X509> leaf,
-                        BuildCertificate(spec, key.get(), signer.issuer));
+                        x509::BuildCertificate(spec, key.get(), signer.issuer));
   return VerifyLeaf(signer, leaf.get(), options.clock->Now());
 }
 
@@ -178,20 +178,20 @@ absl::StatusOr<ServerCertificate> CertificateAuthority::IssueServer(
     }
   }
   KITH_ASSIGN_OR_RETURN(Validity validity, state_->ValidityFor(lifetime, lifetime));
-  KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<EVP_PKEY> key, GenerateP256Key());
-  CertificateSpec spec;
-  spec.kind = CertificateKind::kServer;
+  KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<EVP_PKEY> key, x509::GenerateP256Key());
+  x509::CertificateSpec spec;
+  spec.kind = x509::CertificateKind::kServer;
   spec.uris = {state_->own_id.text()};
   spec.dns_names = dns_names;
   spec.not_before = validity.begin;
   spec.not_after = validity.end;
   KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<X509> leaf,
-                        BuildCertificate(spec, key.get(), state_->signer.issuer));
+                        x509::BuildCertificate(spec, key.get(), state_->signer.issuer));
   ServerCertificate made;
-  KITH_ASSIGN_OR_RETURN(made.chain_pem, CertificatePem(leaf.get()));
+  KITH_ASSIGN_OR_RETURN(made.chain_pem, x509::CertificatePem(leaf.get()));
   for (const std::string& pem : state_->signer.intermediates_pem) made.chain_pem += pem;
-  KITH_ASSIGN_OR_RETURN(made.key_pem, PrivateKeyPem(key.get()));
-  made.serial = SerialHex(leaf.get());
+  KITH_ASSIGN_OR_RETURN(made.key_pem, x509::PrivateKeyPem(key.get()));
+  made.serial = x509::SerialHex(leaf.get());
   made.not_before = validity.begin;
   made.not_after = validity.end;
   AuditEntry entry;

@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "source/base/log.h"
 #include "source/base/status.h"
-#include "source/controlplane/ca/crypto.h"
+#include "source/x509/crypto.h"
 
 namespace kith::controlplane {
 namespace {
@@ -28,15 +28,15 @@ std::string Day(absl::Time time) {
 
 absl::StatusOr<bssl::UniquePtr<EVP_PKEY>> KeyFrom(const std::string& file, absl::string_view pem,
                                                   absl::string_view remedy) {
-  absl::StatusOr<bssl::UniquePtr<EVP_PKEY>> key = ParsePrivateKeyPem(pem);
+  absl::StatusOr<bssl::UniquePtr<EVP_PKEY>> key = x509::ParsePrivateKeyPem(pem);
   if (!key.ok()) return Unusable(file, absl::StrCat(key.status().message(), "; ", remedy));
-  absl::StatusOr<std::string> type = AcceptedKeyType(key->get());
+  absl::StatusOr<std::string> type = x509::AcceptedKeyType(key->get());
   if (!type.ok()) return Unusable(file, type.status().message());
   return key;
 }
 
 absl::Status CheckCaCertificate(X509* certificate, const std::string& file, absl::Time now) {
-  std::string subject = SubjectText(certificate);
+  std::string subject = x509::SubjectText(certificate);
   uint32_t flags = X509_get_extension_flags(certificate);
   if ((flags & EXFLAG_INVALID) != 0) {
     return Unusable(file, absl::StrCat("certificate ", subject, " has malformed extensions"));
@@ -52,15 +52,15 @@ absl::Status CheckCaCertificate(X509* certificate, const std::string& file, absl
                                        " may not sign certificates (key usage lacks keyCertSign); "
                                        "use one that may"));
   }
-  if (NotAfter(certificate) < now) {
-    return Unusable(file,
-                    absl::StrCat("certificate ", subject, " ended on ", Day(NotAfter(certificate)),
-                                 "; replace it, or check this machine's clock"));
-  }
-  if (NotBefore(certificate) > now) {
+  if (x509::NotAfter(certificate) < now) {
     return Unusable(
-        file, absl::StrCat("certificate ", subject, " begins on ", Day(NotBefore(certificate)),
-                           "; check this machine's clock"));
+        file, absl::StrCat("certificate ", subject, " ended on ", Day(x509::NotAfter(certificate)),
+                           "; replace it, or check this machine's clock"));
+  }
+  if (x509::NotBefore(certificate) > now) {
+    return Unusable(
+        file, absl::StrCat("certificate ", subject, " begins on ",
+                           Day(x509::NotBefore(certificate)), "; check this machine's clock"));
   }
   return absl::OkStatus();
 }
@@ -73,18 +73,18 @@ absl::StatusOr<std::vector<X509*>> PathToRoot(
   bssl::UniquePtr<X509_STORE> store(X509_STORE_new());
   bssl::UniquePtr<STACK_OF(X509)> extra(sk_X509_new_null());
   bssl::UniquePtr<X509_STORE_CTX> context(X509_STORE_CTX_new());
-  if (!store || !extra || !context) return CryptoError("verify a certificate");
+  if (!store || !extra || !context) return x509::CryptoError("verify a certificate");
   for (const auto& root : roots) {
-    if (!X509_STORE_add_cert(store.get(), root.get())) return CryptoError("keep a root");
+    if (!X509_STORE_add_cert(store.get(), root.get())) return x509::CryptoError("keep a root");
   }
   for (const auto& intermediate : intermediates) {
     if (!bssl::PushToStack(extra.get(), bssl::UpRef(intermediate))) {
-      return CryptoError("keep an intermediate");
+      return x509::CryptoError("keep an intermediate");
     }
   }
   if (!X509_STORE_CTX_init(context.get(), store.get(), certificate, extra.get()) ||
       (purpose && !X509_STORE_CTX_set_purpose(context.get(), *purpose))) {
-    return CryptoError("verify a certificate");
+    return x509::CryptoError("verify a certificate");
   }
   X509_STORE_CTX_set_time(context.get(), 0, absl::ToTimeT(now));
   if (X509_verify_cert(context.get()) != 1) {
@@ -111,18 +111,18 @@ absl::Status Complete(Signer& signer, bssl::UniquePtr<EVP_PKEY> key, absl::Time 
   signer.not_before = absl::InfinitePast();
   signer.not_after = absl::InfiniteFuture();
   for (X509* certificate : *path) {
-    signer.not_before = std::max(signer.not_before, NotBefore(certificate));
-    signer.not_after = std::min(signer.not_after, NotAfter(certificate));
+    signer.not_before = std::max(signer.not_before, x509::NotBefore(certificate));
+    signer.not_after = std::min(signer.not_after, x509::NotAfter(certificate));
   }
-  KITH_ASSIGN_OR_RETURN(signer.key_type, AcceptedKeyType(key.get()));
-  KITH_ASSIGN_OR_RETURN(signer.issuer, Issuer::Of(signer.certificate.get(), std::move(key)));
+  KITH_ASSIGN_OR_RETURN(signer.key_type, x509::AcceptedKeyType(key.get()));
+  KITH_ASSIGN_OR_RETURN(signer.issuer, x509::Issuer::Of(signer.certificate.get(), std::move(key)));
   for (const auto& intermediate : signer.intermediates) {
-    KITH_ASSIGN_OR_RETURN(std::string pem, CertificatePem(intermediate.get()));
+    KITH_ASSIGN_OR_RETURN(std::string pem, x509::CertificatePem(intermediate.get()));
     signer.intermediates_pem.push_back(std::move(pem));
   }
   signer.roots_pem.clear();
   for (const auto& root : signer.roots) {
-    KITH_ASSIGN_OR_RETURN(std::string pem, CertificatePem(root.get()));
+    KITH_ASSIGN_OR_RETURN(std::string pem, x509::CertificatePem(root.get()));
     signer.roots_pem += pem;
   }
   return absl::OkStatus();
@@ -131,16 +131,16 @@ absl::Status Complete(Signer& signer, bssl::UniquePtr<EVP_PKEY> key, absl::Time 
 absl::StatusOr<bssl::UniquePtr<X509>> MakeRoot(EVP_PKEY* key, const std::string& trust_domain,
                                                absl::Duration lifetime, absl::Duration backdate,
                                                absl::Time now) {
-  CertificateSpec spec;
-  spec.kind = CertificateKind::kRoot;
+  x509::CertificateSpec spec;
+  spec.kind = x509::CertificateKind::kRoot;
   spec.organization = trust_domain.substr(0, 64);  // RFC 5280's upper bound for the field.
   // Roots of one mesh differ in name, which helps whoever looks at two of them during a rotation.
   spec.common_name =
-      absl::StrCat("Kith root ", absl::BytesToHexString(KeyIdentifier(key).substr(0, 4)));
+      absl::StrCat("Kith root ", absl::BytesToHexString(x509::KeyIdentifier(key).substr(0, 4)));
   spec.uris = {absl::StrCat("spiffe://", trust_domain)};
   spec.not_before = now - backdate;
   spec.not_after = now + lifetime;
-  return BuildSelfSigned(spec, key);
+  return x509::BuildSelfSigned(spec, key);
 }
 
 bool SameCertificate(const X509* a, const X509* b) { return X509_cmp(a, b) == 0; }
@@ -169,24 +169,24 @@ absl::StatusOr<Signer> LoadOrCreateRoot(const StateDirectory& state,
                      absl::StrCat("restore it from a backup, or remove it and ", certificate_file,
                                   " for a new root that every sidecar must be given")));
   } else {
-    KITH_ASSIGN_OR_RETURN(key, GenerateP256Key());
-    KITH_ASSIGN_OR_RETURN(std::string pem, PrivateKeyPem(key.get()));
+    KITH_ASSIGN_OR_RETURN(key, x509::GenerateP256Key());
+    KITH_ASSIGN_OR_RETURN(std::string pem, x509::PrivateKeyPem(key.get()));
     KITH_RETURN_IF_ERROR(state.Write(kRootKeyFile, pem, 0600));
   }
   if (!certificate_pem) {
     KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<X509> made,
                           MakeRoot(key.get(), trust_domain, lifetime, backdate, now));
-    KITH_ASSIGN_OR_RETURN(std::string pem, CertificatePem(made.get()));
+    KITH_ASSIGN_OR_RETURN(std::string pem, x509::CertificatePem(made.get()));
     KITH_RETURN_IF_ERROR(state.Write(kRootCertificateFile, pem, 0644));
     base::Log(base::LogLevel::kInfo, "ca", "made a root certificate",
               {{"file", certificate_file},
-               {"serial", SerialHex(made.get())},
-               {"not_after", Day(NotAfter(made.get()))}});
+               {"serial", x509::SerialHex(made.get())},
+               {"not_after", Day(x509::NotAfter(made.get()))}});
     certificate_pem = std::move(pem);
   }
 
   absl::StatusOr<std::vector<bssl::UniquePtr<X509>>> certificates =
-      ParseCertificatesPem(*certificate_pem);
+      x509::ParseCertificatesPem(*certificate_pem);
   if (!certificates.ok()) {
     return Unusable(certificate_file,
                     absl::StrCat(certificates.status().message(), "; restore it from a backup"));
@@ -215,9 +215,10 @@ absl::StatusOr<Signer> LoadSigner(const SignerFiles& files, absl::Time now) {
   KITH_ASSIGN_OR_RETURN(std::string certificate_pem, ReadFile(files.certificate));
   KITH_ASSIGN_OR_RETURN(std::string key_pem, ReadFile(files.key));
   KITH_ASSIGN_OR_RETURN(std::string roots_pem, ReadFile(files.roots));
-  absl::StatusOr<std::vector<bssl::UniquePtr<X509>>> chain = ParseCertificatesPem(certificate_pem);
+  absl::StatusOr<std::vector<bssl::UniquePtr<X509>>> chain =
+      x509::ParseCertificatesPem(certificate_pem);
   if (!chain.ok()) return Unusable(files.certificate, chain.status().message());
-  absl::StatusOr<std::vector<bssl::UniquePtr<X509>>> roots = ParseCertificatesPem(roots_pem);
+  absl::StatusOr<std::vector<bssl::UniquePtr<X509>>> roots = x509::ParseCertificatesPem(roots_pem);
   if (!roots.ok()) return Unusable(files.roots, roots.status().message());
   KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<EVP_PKEY> key,
                         KeyFrom(files.key, key_pem, "give the key of the signing certificate"));
@@ -228,9 +229,9 @@ absl::StatusOr<Signer> LoadSigner(const SignerFiles& files, absl::Time now) {
   signer.certificate = bssl::UpRef(chain->front());
   for (const auto& root : signer.roots) {
     // A bundle in the middle of a rotation may still hold a root that has ended.
-    if (NotAfter(root.get()) < now) {
+    if (x509::NotAfter(root.get()) < now) {
       base::Log(base::LogLevel::kWarning, "ca", "a root of the bundle has ended; remove it",
-                {{"file", files.roots}, {"subject", SubjectText(root.get())}});
+                {{"file", files.roots}, {"subject", x509::SubjectText(root.get())}});
       continue;
     }
     KITH_RETURN_IF_ERROR(CheckCaCertificate(root.get(), files.roots, now));

@@ -12,14 +12,14 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "source/controlplane/ca/certificate_builder.h"
 #include "source/controlplane/ca/state_directory.h"
+#include "source/x509/certificate_builder.h"
 
 namespace kith::controlplane {
 
 struct Signer {
   bssl::UniquePtr<X509> certificate;
-  Issuer issuer;
+  x509::Issuer issuer;
   std::string key_type;
   // Between leaf and root, the signing certificate first, one PEM each; empty when it is the root.
   std::vector<std::string> intermediates_pem;

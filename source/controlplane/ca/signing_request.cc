@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "source/controlplane/ca/crypto.h"
 #include "source/controlplane/ca/refusal.h"
+#include "source/x509/crypto.h"
 
 namespace kith::controlplane {
 namespace {
@@ -59,7 +59,7 @@ absl::StatusOr<SigningRequest> ParseSigningRequest(absl::string_view request) {
   result.key.reset(X509_REQ_get_pubkey(parsed.get()));
   if (!result.key) return Bad(Refusal::kRequestMalformed, "its public key cannot be read");
   // Before the signature: a key of absurd size must not cost its verification.
-  absl::StatusOr<std::string> type = AcceptedKeyType(result.key.get());
+  absl::StatusOr<std::string> type = x509::AcceptedKeyType(result.key.get());
   if (!type.ok()) return Bad(Refusal::kRequestKey, type.status().message());
   result.key_type = *std::move(type);
   if (X509_REQ_verify(parsed.get(), result.key.get()) != 1) {

@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "source/base/spiffe_id.h"
 #include "source/base/status.h"
-#include "source/controlplane/ca/crypto.h"
+#include "source/x509/crypto.h"
 
 namespace kith::controlplane {
 namespace {
@@ -55,7 +55,7 @@ absl::StatusOr<IssuedToken> TokenIssuer::Create(absl::string_view name_space,
   const int64_t expires = absl::ToUnixSeconds(now + ttl);
   IssuedToken made;
   made.expires = absl::FromUnixSeconds(expires);
-  made.token_id = absl::BytesToHexString(RandomBytes(16));
+  made.token_id = absl::BytesToHexString(x509::RandomBytes(16));
   nlohmann::json header = {{"alg", "ES256"}, {"kid", options_.key->id()}, {"typ", "JWT"}};
   nlohmann::json claims = {
       {"iss", options_.issuer},

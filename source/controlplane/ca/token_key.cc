@@ -16,7 +16,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "source/base/status.h"
-#include "source/controlplane/ca/crypto.h"
+#include "source/x509/crypto.h"
 
 namespace kith::controlplane {
 namespace {
@@ -37,7 +37,7 @@ absl::StatusOr<std::string> Thumbprint(const EVP_PKEY* key) {
   if (EC_POINT_point2oct(EC_KEY_get0_group(ec), EC_KEY_get0_public_key(ec),
                          POINT_CONVERSION_UNCOMPRESSED, point, sizeof(point),
                          nullptr) != sizeof(point)) {
-    return CryptoError("encode the token key's public half");
+    return x509::CryptoError("encode the token key's public half");
   }
   absl::string_view x(reinterpret_cast<char*>(point) + 1, kScalar);
   absl::string_view y(reinterpret_cast<char*>(point) + 1 + kScalar, kScalar);
@@ -53,11 +53,11 @@ absl::StatusOr<std::shared_ptr<const TokenKey>> TokenKey::LoadOrCreate(
   KITH_ASSIGN_OR_RETURN(std::optional<std::string> pem, state.Read(kFile));
   bssl::UniquePtr<EVP_PKEY> key;
   if (pem) {
-    absl::StatusOr<bssl::UniquePtr<EVP_PKEY>> parsed = ParsePrivateKeyPem(*pem);
+    absl::StatusOr<bssl::UniquePtr<EVP_PKEY>> parsed = x509::ParsePrivateKeyPem(*pem);
     absl::string_view wrong = "";
     if (!parsed.ok()) {
       wrong = parsed.status().message();
-    } else if (AcceptedKeyType(parsed->get()).value_or("") != "P-256") {
+    } else if (x509::AcceptedKeyType(parsed->get()).value_or("") != "P-256") {
       wrong = "it is not a P-256 key";
     }
     if (!wrong.empty()) {
@@ -68,8 +68,8 @@ absl::StatusOr<std::shared_ptr<const TokenKey>> TokenKey::LoadOrCreate(
     }
     key = *std::move(parsed);
   } else {
-    KITH_ASSIGN_OR_RETURN(key, GenerateP256Key());
-    KITH_ASSIGN_OR_RETURN(std::string made, PrivateKeyPem(key.get()));
+    KITH_ASSIGN_OR_RETURN(key, x509::GenerateP256Key());
+    KITH_ASSIGN_OR_RETURN(std::string made, x509::PrivateKeyPem(key.get()));
     KITH_RETURN_IF_ERROR(state.Write(kFile, made, 0600));
   }
   KITH_ASSIGN_OR_RETURN(std::string id, Thumbprint(key.get()));
@@ -87,7 +87,7 @@ absl::StatusOr<std::string> TokenKey::Sign(absl::string_view message) const {
   uint8_t* out = reinterpret_cast<uint8_t*>(bytes.data());
   if (!signature || !BN_bn2bin_padded(out, kScalar, signature->r) ||
       !BN_bn2bin_padded(out + kScalar, kScalar, signature->s)) {
-    return CryptoError("sign a token");
+    return x509::CryptoError("sign a token");
   }
   return bytes;
 }

@@ -13,7 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
-namespace kith::controlplane {
+namespace kith::x509 {
 
 // Who signs. The name and identifier are kept as bytes so that threads share no X509 object.
 struct Issuer {
@@ -47,4 +47,4 @@ absl::StatusOr<bssl::UniquePtr<X509>> BuildCertificate(const CertificateSpec& sp
 // Signed by the key it certifies.
 absl::StatusOr<bssl::UniquePtr<X509>> BuildSelfSigned(const CertificateSpec& spec, EVP_PKEY* key);
 
-}  // namespace kith::controlplane
+}  // namespace kith::x509

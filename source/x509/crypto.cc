@@ -1,4 +1,4 @@
-#include "source/controlplane/ca/crypto.h"
+#include "source/x509/crypto.h"
 
 #include <openssl/asn1.h>
 #include <openssl/bio.h>
@@ -17,7 +17,7 @@
 #include "source/base/check.h"
 #include "source/base/status.h"
 
-namespace kith::controlplane {
+namespace kith::x509 {
 namespace {
 
 constexpr size_t kMaxCertificates = 64;
@@ -202,4 +202,4 @@ std::string RandomBytes(size_t size) {
   return bytes;
 }
 
-}  // namespace kith::controlplane
+}  // namespace kith::x509

@@ -1,7 +1,7 @@
-// Keys and certificates in BoringSSL's terms, for the files of this folder only.
-// Threads: any; a key or certificate is not changed after it is made.
-// Owns: what it returns. Errors: INVALID_ARGUMENT for bytes that are wrong, INTERNAL when BoringSSL
-// cannot do what it always can. Messages never hold key material.
+// Keys and certificates in BoringSSL's terms: what the certificate authority and kithctl make them
+// of. Threads: any; a key or certificate is not changed after it is made. Owns: what it returns.
+// Errors: INVALID_ARGUMENT for bytes that are wrong, INTERNAL when BoringSSL cannot do what it
+// always can. Messages never hold key material.
 #pragma once
 
 #include <openssl/base.h>
@@ -16,7 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
-namespace kith::controlplane {
+namespace kith::x509 {
 
 // "attempted: <BoringSSL's newest reason>". Empties this thread's error queue.
 absl::Status CryptoError(absl::string_view attempted,
@@ -47,4 +47,4 @@ std::string KeyIdentifier(EVP_PKEY* key);
 
 std::string RandomBytes(size_t size);
 
-}  // namespace kith::controlplane
+}  // namespace kith::x509

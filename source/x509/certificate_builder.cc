@@ -1,4 +1,4 @@
-#include "source/controlplane/ca/certificate_builder.h"
+#include "source/x509/certificate_builder.h"
 
 #include <openssl/asn1.h>
 #include <openssl/bn.h>
@@ -11,9 +11,9 @@
 #include <utility>
 
 #include "source/base/status.h"
-#include "source/controlplane/ca/crypto.h"
+#include "source/x509/crypto.h"
 
-namespace kith::controlplane {
+namespace kith::x509 {
 namespace {
 
 // GeneralName's tags, RFC 5280 §4.2.1.6.
@@ -195,4 +195,4 @@ absl::StatusOr<bssl::UniquePtr<X509>> BuildSelfSigned(const CertificateSpec& spe
   return Build(spec, key, name.get(), KeyIdentifier(key), key);
 }
 
-}  // namespace kith::controlplane
+}  // namespace kith::x509
