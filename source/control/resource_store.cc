@@ -45,7 +45,7 @@ const ResourceStore::Kind ResourceStore::kKinds[] = {
 
 ResourceStore::ResourceStore(Options options) : options_(std::move(options)) {
   settings_.policies = policy::PolicySet::DenyAll();
-  bundles_[options_.trust_domain] = options_.roots_pem;
+  bundles_[options_.trust_domain] = {options_.trust_domain, options_.roots_pem};
 }
 
 std::vector<std::string> ResourceStore::NamesOf(const Kind& kind) const {
@@ -121,11 +121,11 @@ ResourceStore::Result ResourceStore::Apply(const Response& response) {
 absl::Status ResourceStore::TakeBundle(const Resource& resource) {
   KITH_ASSIGN_OR_RETURN(const auto message, Unpack<mesh::v1::TrustBundle>(resource.resource()));
   KITH_ASSIGN_OR_RETURN(auto domain, TranslateTrustBundle(message, resource.name()));
-  std::map<std::string, std::string> bundles = bundles_;
-  bundles[domain.trust_domain] = std::move(domain.roots_pem);
+  std::map<std::string, tls::TrustBundle::Domain> bundles = bundles_;
+  bundles[resource.name()] = std::move(domain);
   std::vector<tls::TrustBundle::Domain> domains;
   domains.reserve(bundles.size());
-  for (const auto& [trust_domain, roots] : bundles) domains.push_back({trust_domain, roots});
+  for (const auto& [trust_domain, each] : bundles) domains.push_back(each);
   KITH_RETURN_IF_ERROR(options_.use_bundles(std::move(domains)));
   bundles_ = std::move(bundles);
   return absl::OkStatus();
@@ -137,8 +137,8 @@ absl::Status ResourceStore::RemoveBundle(const std::string& name) {
     return absl::InvalidArgumentError("the roots of this workload's own trust domain stay");
   }
   std::vector<tls::TrustBundle::Domain> domains;
-  for (const auto& [trust_domain, roots] : bundles_) {
-    if (trust_domain != name) domains.push_back({trust_domain, roots});
+  for (const auto& [trust_domain, each] : bundles_) {
+    if (trust_domain != name) domains.push_back(each);
   }
   KITH_RETURN_IF_ERROR(options_.use_bundles(std::move(domains)));
   bundles_.erase(name);

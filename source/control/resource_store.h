@@ -73,7 +73,7 @@ class ResourceStore {
   uint64_t changes_ = 0;
   // By type: name to version.
   std::map<std::string, std::map<std::string, std::string>, std::less<>> versions_;
-  std::map<std::string, std::string> bundles_;  // Trust domain to roots.
+  std::map<std::string, tls::TrustBundle::Domain> bundles_;  // By trust domain.
   bool configured_ = false;
   WorkloadSettings settings_;
   std::map<std::string, std::shared_ptr<const mesh::Service>> services_;

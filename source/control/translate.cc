@@ -1,7 +1,9 @@
 #include "source/control/translate.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "kith/mesh/v1/resources.pb.h"
 #include "source/base/status.h"
@@ -14,6 +16,7 @@ using MutualTls = security::v1::PeerAuthenticationSpec::MutualTLS;
 using ProtoEndpoint = mesh::v1::Endpoint;
 
 constexpr uint32_t kMaxPort = 65535;
+constexpr size_t kMaxKeyId = 128;
 
 absl::Status Bad(absl::string_view field, absl::string_view problem) {
   return absl::InvalidArgumentError(absl::StrCat(field, ": ", problem));
@@ -210,7 +213,15 @@ absl::StatusOr<tls::TrustBundle::Domain> TranslateTrustBundle(const mesh::v1::Tr
                absl::StrCat("\"", bundle.trust_domain(), "\" is not the resource's name"));
   }
   if (bundle.roots().empty()) return Bad("roots", "are missing");
-  return tls::TrustBundle::Domain{bundle.trust_domain(), bundle.roots()};
+  tls::TrustBundle::Domain domain{bundle.trust_domain(), bundle.roots(), bundle.generation()};
+  for (const std::string& key_id : bundle.retiring_key_ids()) {
+    if (key_id.empty() || key_id.size() > kMaxKeyId ||
+        !std::all_of(key_id.begin(), key_id.end(), absl::ascii_isxdigit)) {
+      return Bad("retiringKeyIds", "holds something else than key ids in hex");
+    }
+    domain.retiring_key_ids.push_back(absl::AsciiStrToLower(key_id));
+  }
+  return domain;
 }
 
 }  // namespace kith::control

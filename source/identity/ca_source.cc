@@ -70,6 +70,11 @@ void CaSource::RotateNow() {
   Check();
 }
 
+void CaSource::RenewSoon() {
+  renewal_.BringForward(options_.clock->Now());
+  Check();
+}
+
 void CaSource::TryOverdue() {
   if (renewal_.IsOverdue(options_.clock->Now())) RotateNow();
 }

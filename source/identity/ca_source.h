@@ -35,6 +35,7 @@ class CaSource : public Source {
 
   void Start(Observer& observer) override;
   void RotateNow() override;
+  void RenewSoon() override;
   void TryOverdue() override;
   absl::string_view name() const override { return "kith-ca"; }
   absl::Time next_attempt() const override { return renewal_.due(); }

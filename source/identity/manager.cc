@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "source/base/log.h"
 #include "source/base/status.h"
@@ -49,11 +50,27 @@ absl::StatusOr<std::shared_ptr<const tls::Context>> Manager::MakeContext(
   return tls::Context::Create(std::move(options));
 }
 
-absl::Status Manager::OnIdentity(std::shared_ptr<const tls::Identity> identity) {
+absl::StatusOr<std::shared_ptr<const tls::Context>> Manager::TryIdentity(
+    const std::shared_ptr<const tls::Identity>& identity,
+    const std::shared_ptr<const tls::TrustBundle>& bundle) const {
   const absl::string_view attempted = "try the new certificate with the present trust bundle";
-  auto context = MakeContext(identity, bundle_, report_.generation + 1);
+  auto context = MakeContext(identity, bundle, report_.generation + 1);
   if (!context.ok()) return base::Annotate(context.status(), attempted);
   KITH_RETURN_IF_ERROR(base::Annotate(tls::SelfHandshake(**context), attempted));
+  return context;
+}
+
+absl::Status Manager::OnIdentity(std::shared_ptr<const tls::Identity> identity) {
+  auto context = TryIdentity(identity, bundle_);
+  if (!context.ok() && next_bundle_ != nullptr) {
+    // The old root is gone for good: identity and roots change together.
+    if (auto both = TryIdentity(identity, next_bundle_); both.ok()) {
+      context = std::move(both);
+      bundle_ = std::move(next_bundle_);
+    }
+  }
+  if (!context.ok()) return context.status();
+  next_bundle_.reset();
 
   const std::string old_serial = context_ == nullptr ? "" : context_->identity().leaf().serial;
   context_ = *std::move(context);
@@ -104,12 +121,15 @@ absl::Status Manager::SetBundle(std::vector<tls::TrustBundle::Domain> domains) {
         auto context, MakeContext(context_->options().identity, bundle, context_->generation()));
     // A certificate that has ended fails under any bundle: then the bundle is not to blame.
     if (IsValidAt(context->identity(), options_.clock->Now())) {
-      KITH_RETURN_IF_ERROR(base::Annotate(tls::SelfHandshake(*context),
-                                          "try the new trust bundle with the present certificate"));
+      if (absl::Status passed = tls::SelfHandshake(*context); !passed.ok()) {
+        next_bundle_ = std::move(bundle);
+        return base::Annotate(passed, "try the new trust bundle with the present certificate");
+      }
     }
     context_ = std::move(context);
   }
   bundle_ = std::move(bundle);
+  next_bundle_.reset();
   ShowCertificates();
   base::Log(base::LogLevel::kInfo, "identity", "trust bundle in use",
             {{"trustDomains", absl::StrCat(bundle_->domains().size())},
@@ -123,6 +143,21 @@ const std::string& Manager::roots_pem() const {
     if (domain.trust_domain == options_.trust_domain) return domain.roots_pem;
   }
   return options_.roots_pem;
+}
+
+bool Manager::WantsRenewal() const {
+  if (context_ == nullptr) return false;
+  if (next_bundle_ != nullptr) return true;
+  for (const tls::TrustBundle::Domain& domain : bundle_->domains()) {
+    if (domain.trust_domain != options_.trust_domain) continue;
+    for (const tls::CertificateInfo& certificate : context_->identity().chain_info()) {
+      if (!certificate.issuer_key_id.empty() &&
+          absl::c_linear_search(domain.retiring_key_ids, certificate.issuer_key_id)) {
+        return true;
+      }
+    }
+  }
+  return false;
 }
 
 void Manager::Publish() {

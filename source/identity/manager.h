@@ -51,8 +51,12 @@ class Manager : public Source::Observer {
   void OnFailure(Failure failure, const absl::Status& status) override;
 
   // Replaces every trust domain's roots. Refused when the own trust domain has none, or when the
-  // present, still valid identity would not pass under them.
+  // present, still valid identity would not pass under them; those are kept aside, and taken
+  // together with the first identity that passes under them only.
   absl::Status SetBundle(std::vector<tls::TrustBundle::Domain> domains);
+
+  // The present identity's issuer is on its way out: a new one is to be had soon.
+  bool WantsRenewal() const;
 
   // Null until the first identity.
   const std::shared_ptr<const tls::Context>& context() const { return context_; }
@@ -69,12 +73,16 @@ class Manager : public Source::Observer {
   absl::StatusOr<std::shared_ptr<const tls::Context>> MakeContext(
       std::shared_ptr<const tls::Identity> identity, std::shared_ptr<const tls::TrustBundle> bundle,
       uint64_t generation) const;
+  absl::StatusOr<std::shared_ptr<const tls::Context>> TryIdentity(
+      const std::shared_ptr<const tls::Identity>& identity,
+      const std::shared_ptr<const tls::TrustBundle>& bundle) const;
   void Publish();
   void CountRotation(absl::string_view result, Failure failure);
   void ShowCertificates();
 
   const Options options_;
   std::shared_ptr<const tls::TrustBundle> bundle_;
+  std::shared_ptr<const tls::TrustBundle> next_bundle_;  // Refused for the present identity's sake.
   std::shared_ptr<const tls::Context> context_;
   std::vector<Subscriber> subscribers_;
   Report report_;

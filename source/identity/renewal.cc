@@ -9,6 +9,7 @@ constexpr absl::Duration kFirstWait = absl::Milliseconds(500);
 constexpr absl::Duration kLongestWait = absl::Seconds(30);
 constexpr absl::Duration kLongestWhenLate = absl::Seconds(4);
 constexpr absl::Duration kShortLifetime = absl::Minutes(2);
+constexpr absl::Duration kForwardSpread = absl::Seconds(10);
 constexpr absl::Duration kLeastCheck = absl::Milliseconds(10);
 constexpr double kJitter = 0.01;
 
@@ -36,6 +37,16 @@ void Renewal::Failed(absl::Time now) {
 void Renewal::DueNow(absl::Time now) {
   wait_ = absl::ZeroDuration();
   due_ = now;
+}
+
+void Renewal::BringForward(absl::Time now) {
+  if (received_ == absl::InfinitePast()) return;
+  const absl::Duration spread =
+      std::clamp((not_after_ - received_) / 20, kLeastCheck, absl::Duration(kForwardSpread));
+  const absl::Duration wait = spread * random_();
+  if (due_ <= now + wait) return;
+  wait_ = wait;
+  renew_at_ = due_ = now + wait;
 }
 
 bool Renewal::IsDue(absl::Time now) const {

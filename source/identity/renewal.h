@@ -23,6 +23,9 @@ class Renewal {
   // Full jitter: anywhere below a ceiling that doubles with every failure.
   void Failed(absl::Time now);
   void DueNow(absl::Time now);
+  // Due within a twentieth of the lifetime, at most 10 s from now, spread evenly so that a change
+  // that all sidecars hear of at once is no stampede. Later than what is due already: nothing.
+  void BringForward(absl::Time now);
 
   // Also true when the clock was set back so far that the wait cannot be right.
   bool IsDue(absl::Time now) const;

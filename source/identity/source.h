@@ -46,6 +46,9 @@ class Source {
   virtual void Start(Observer& observer) = 0;
   // Obtains a new identity at once, however young the present one is.
   virtual void RotateNow() = 0;
+  // The issuer of the present identity is on its way out: the renewal is brought forward, spread
+  // over some seconds.
+  virtual void RenewSoon() = 0;
   // The way to the source may be open again: what is overdue is tried at once.
   virtual void TryOverdue() = 0;
   // For people: "kith-ca".

@@ -43,7 +43,9 @@ class Receiver final : public control::DiscoveryClient::Handler {
     updated();
   }
   absl::Status OnTrustBundles(std::vector<tls::TrustBundle::Domain> domains) override {
-    return identity_.SetBundle(std::move(domains));
+    absl::Status set = identity_.SetBundle(std::move(domains));
+    if (identity_.WantsRenewal()) source_.RenewSoon();
+    return set;
   }
   // A certificate that could not be renewed while the control plane was away is renewed now.
   void OnConnected() override { source_.TryOverdue(); }

@@ -65,6 +65,10 @@ CertificateInfo Describe(const X509& certificate) {
   info.issuer = NameText(X509_get_issuer_name(&certificate));
   info.not_before = ToTime(X509_get0_notBefore(&certificate));
   info.not_after = ToTime(X509_get0_notAfter(&certificate));
+  // It fills a cache inside the certificate, under a lock.
+  const ASN1_OCTET_STRING* key_id = X509_get0_subject_key_id(const_cast<X509*>(&certificate));
+  if (key_id != nullptr) info.key_id = Hex(key_id);
+  info.issuer_key_id = IssuerKeyId(certificate);
   return info;
 }
 

@@ -19,6 +19,8 @@ struct CertificateInfo {
   std::string issuer;
   absl::Time not_before;
   absl::Time not_after;
+  std::string key_id;         // Of its subject's key, lower-case hex; empty if it names none.
+  std::string issuer_key_id;  // Of the key that signed it, likewise.
 };
 
 CertificateInfo Describe(const X509& certificate);

@@ -5,6 +5,7 @@
 // Errors: INVALID_ARGUMENT that says which certificate of which input is wrong and how.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -75,7 +76,10 @@ class TrustBundle {
  public:
   struct Domain {
     std::string trust_domain;
-    std::string roots_pem;  // At most 256 certificates and 1 MiB.
+    std::string roots_pem;    // At most 256 certificates and 1 MiB.
+    uint64_t generation = 0;  // As whoever gave it counts; zero: not counted.
+    // Key ids, lower-case hex, of issuers that are to go: leaves of theirs are renewed soon.
+    std::vector<std::string> retiring_key_ids = {};
   };
   // A domain without a usable root, or with one that is no CA, is an error.
   static absl::StatusOr<std::shared_ptr<const TrustBundle>> Create(std::vector<Domain> domains);

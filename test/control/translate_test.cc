@@ -265,6 +265,20 @@ TEST(TranslateTrustBundleTest, ReadsADomainAndItsRoots) {
   EXPECT_EQ(domain->roots_pem, "PEM");
 }
 
+TEST(TranslateTrustBundleTest, ReadsItsGenerationAndTheIssuersThatAreToGo) {
+  const auto domain = TranslateTrustBundle(
+      Parse<mesh::v1::TrustBundle>("trust_domain: 'a.b' roots: 'PEM' generation: 7 "
+                                   "retiring_key_ids: 'AB01'"),
+      "a.b");
+  ASSERT_TRUE(domain.ok()) << domain.status();
+  EXPECT_EQ(domain->generation, 7u);
+  EXPECT_EQ(domain->retiring_key_ids, std::vector<std::string>{"ab01"});
+  EXPECT_FALSE(TranslateTrustBundle(Parse<mesh::v1::TrustBundle>(
+                                        "trust_domain: 'a.b' roots: 'PEM' retiring_key_ids: 'x'"),
+                                    "a.b")
+                   .ok());
+}
+
 TEST(TranslateTrustBundleTest, RefusesWhatIsWrong) {
   for (const char* text : {"trust_domain: 'other.example' roots: 'PEM'", "roots: 'PEM'",
                            "trust_domain: 'cluster.local'"}) {

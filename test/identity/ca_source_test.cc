@@ -110,6 +110,14 @@ TEST_F(CaSourceTest, RotatesWhenToldHoweverYoungTheCertificate) {
   EXPECT_EQ(authority_.waiting(), 1u);
 }
 
+TEST_F(CaSourceTest, RenewsSoonWhenItsIssuerIsOnItsWayOut) {
+  authority_.Answer();
+  source_->RenewSoon();
+  EXPECT_EQ(authority_.waiting(), 0u) << "spread over some seconds";
+  Advance(absl::Seconds(5));
+  EXPECT_EQ(authority_.waiting(), 1u);
+}
+
 TEST_F(CaSourceTest, TriesAgainAfterAFailureAndKeepsTrying) {
   for (int i = 0; i < 50; ++i) {
     ASSERT_EQ(authority_.waiting(), 1u) << "attempt " << i;

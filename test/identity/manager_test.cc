@@ -151,6 +151,31 @@ TEST_F(ManagerTest, TakesAnyBundleOnceThePresentIdentityHasEnded) {
   EXPECT_TRUE(manager_->SetBundle({{"cluster.local", other_ca_.root_pem()}}).ok());
 }
 
+TEST_F(ManagerTest, TakesIdentityAndRefusedBundleTogetherOnceTheyFit) {
+  ASSERT_TRUE(manager_->OnIdentity(MakeIdentity(ca_)).ok());
+  EXPECT_FALSE(manager_->WantsRenewal());
+  ASSERT_FALSE(manager_->SetBundle({{"cluster.local", other_ca_.root_pem()}}).ok());
+  EXPECT_TRUE(manager_->WantsRenewal());
+  ASSERT_TRUE(manager_->OnIdentity(MakeIdentity(other_ca_)).ok());
+  EXPECT_EQ(manager_->roots_pem(), other_ca_.root_pem());
+  EXPECT_EQ(published_.back()->bundle().RootsOf("cluster.local").size(), 1u);
+  EXPECT_FALSE(manager_->WantsRenewal());
+}
+
+TEST_F(ManagerTest, WantsARenewalWhenItsIssuerIsToGo) {
+  const auto identity = MakeIdentity(ca_);
+  ASSERT_TRUE(manager_->OnIdentity(identity).ok());
+  const std::string both = ca_.root_pem() + other_ca_.root_pem();
+  const std::string issuer = identity->leaf().issuer_key_id;
+  ASSERT_FALSE(issuer.empty());
+  ASSERT_TRUE(manager_->SetBundle({{"cluster.local", both, 2, {"00" + issuer}}}).ok());
+  EXPECT_FALSE(manager_->WantsRenewal()) << "another issuer is to go";
+  ASSERT_TRUE(manager_->SetBundle({{"cluster.local", both, 3, {issuer}}}).ok());
+  EXPECT_TRUE(manager_->WantsRenewal());
+  ASSERT_TRUE(manager_->OnIdentity(MakeIdentity(other_ca_)).ok());
+  EXPECT_FALSE(manager_->WantsRenewal());
+}
+
 TEST_F(ManagerTest, RefusesABundleWithoutItsOwnTrustDomain) {
   const absl::Status refused = manager_->SetBundle({{"partner.example", ca_.root_pem()}});
   EXPECT_THAT(std::string(refused.message()), HasSubstr("cluster.local"));

@@ -109,6 +109,24 @@ TEST_F(RenewalTest, NoticesAClockSetForward) {
   EXPECT_TRUE(renewal_.IsDue(kNow + absl::Hours(24 * 365)));
 }
 
+TEST_F(RenewalTest, BringsARenewalForwardSpreadOverTenSecondsAtMost) {
+  Hold(absl::Hours(24));
+  renewal_.BringForward(kNow + absl::Seconds(1));
+  EXPECT_EQ(renewal_.due(), kNow + absl::Seconds(6));
+  EXPECT_FALSE(renewal_.IsDue(kNow + absl::Seconds(5)));
+  EXPECT_TRUE(renewal_.IsOverdue(kNow + absl::Seconds(6)));
+  Hold(absl::Seconds(20));
+  renewal_.BringForward(kNow);
+  EXPECT_EQ(renewal_.due(), kNow + absl::Milliseconds(500));
+}
+
+TEST_F(RenewalTest, NeverPutsOffWhatIsDueSooner) {
+  Hold(absl::Hours(24));
+  renewal_.DueNow(kNow);
+  renewal_.BringForward(kNow);
+  EXPECT_EQ(renewal_.due(), kNow);
+}
+
 TEST_F(RenewalTest, RotatesWhenTold) {
   Hold(absl::Hours(1));
   renewal_.DueNow(kNow + absl::Seconds(1));
