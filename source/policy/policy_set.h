@@ -13,7 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "source/base/spiffe_id.h"
+#include "source/policy/request.h"
 
 namespace kith::security::v1 {
 class AuthorizationPolicy;
@@ -22,27 +22,6 @@ class AuthorizationPolicy;
 namespace kith::policy {
 
 struct Tables;
-
-// What is decided. Everything is borrowed for the call.
-struct Request {
-  enum class Kind : uint8_t { kTcp, kHttp };
-  Kind kind = Kind::kTcp;
-  const base::SpiffeId* peer = nullptr;  // Null: the peer proved no identity.
-  uint16_t destination_port = 0;         // The workload port, not the service's.
-  // kHttp only. `path` is normalized and ends before the query; `has_path` is false for CONNECT.
-  absl::string_view method;
-  absl::string_view path;
-  bool has_path = true;
-};
-
-struct Decision {
-  bool allowed = true;
-  // The deciding policy as "namespace/name", borrowed from the PolicySet, and its rule's index.
-  // Empty and -1 when none decided: allowed because no ALLOW policy applies, or denied because none
-  // matched.
-  absl::string_view policy;
-  int rule = -1;
-};
 
 class PolicySet {
  public:
