@@ -15,14 +15,33 @@ Endpoint::Endpoint(WorkerState& worker, mesh::Endpoint config, mesh::Protocol pr
 
 Endpoint::~Endpoint() { worker_.observer.AddUpstreams(-static_cast<int64_t>(connections_.size())); }
 
-Http1Upstream* Endpoint::TakeIdle() {
-  while (!idle_.empty()) {
+Endpoint::Leg Endpoint::TakeLeg() {
+  Leg ready;
+  while (!idle_.empty() && ready.leg == nullptr) {
     Http1Upstream* upstream = idle_.back();
     idle_.pop_back();
-    if (upstream->IsFresh()) return upstream;
-    upstream->Retire();
+    if (upstream->IsFresh()) {
+      ready.leg = upstream;
+      ready.facts = &upstream->facts();
+    } else {
+      upstream->Retire();
+    }
   }
-  return nullptr;
+  return ready;
+}
+
+std::unique_ptr<event::Deletable> Endpoint::AwaitLeg(LegCallback done) {
+  return StartDial([this, done = std::move(done)](Dial::Result dialed) mutable {
+    Leg leg;
+    leg.status = std::move(dialed.status);
+    leg.reason = dialed.reason;
+    if (leg.status.ok()) {
+      Http1Upstream& upstream = Adopt(std::move(dialed));
+      leg.leg = &upstream;
+      leg.facts = &upstream.facts();
+    }
+    done(std::move(leg));
+  });
 }
 
 std::unique_ptr<Dial> Endpoint::StartDial(absl::AnyInvocable<void(Dial::Result)> done) {

@@ -32,11 +32,22 @@ class Endpoint final : public Http1Upstream::Owner {
   void AddActive() { ++active_; }
   void RemoveActive() { --active_; }
 
-  // A connection ready for an exchange; null when one must be dialled.
-  Http1Upstream* TakeIdle();
+  // What carries one request: set when the status is OK, for one SendHead().
+  struct Leg {
+    absl::Status status;
+    telemetry::Reason reason = telemetry::Reason::kNone;
+    RequestLeg* leg = nullptr;
+    const ConnectionFacts* facts = nullptr;  // Of its connection.
+  };
+  using LegCallback = absl::AnyInvocable<void(Leg)>;
+  // One that is ready; its leg is null when there is none.
+  Leg TakeLeg();
+  // Calls `done` once, never before it returns. Destroying the result abandons the wait; inside
+  // `done` it goes to Loop::DeleteLater() instead.
+  std::unique_ptr<event::Deletable> AwaitLeg(LegCallback done);
+
+  // A connection for something else than requests.
   std::unique_ptr<Dial> StartDial(absl::AnyInvocable<void(Dial::Result)> done);
-  // Makes a connection of what a dial brought; ready for an exchange.
-  Http1Upstream& Adopt(Dial::Result dialed);
 
   // Not configured any more: idle connections close, busy ones after their exchange.
   void Retire();
@@ -44,6 +55,7 @@ class Endpoint final : public Http1Upstream::Owner {
   size_t connections() const { return connections_.size(); }
 
  private:
+  Http1Upstream& Adopt(Dial::Result dialed);
   void OnIdle(Http1Upstream& upstream) override;
   void OnGone(Http1Upstream& upstream) override;
 

@@ -1,53 +1,180 @@
-// One request and its response between a downstream connection and the leg behind it. An HTTP/1.1
-// connection implements the leg now; a stream of a multiplexed link is another.
-// Threads: the worker's loop. Owns: nothing; both sides borrow each other until the exchange ends.
-// Errors: ResponseSink::OnResponseFailed().
+// One request after another on its way: decided, sent to an endpoint, sent again where that is
+// safe, answered from there or from here, recorded. An HTTP/1.1 connection has one exchange, an
+// HTTP/2 connection one for each stream.
+// Threads: the worker's loop. Owns: the request's head and the way to its endpoint; borrows the
+// session, the downstream and, while it forwards, a leg.
+// Errors: a failed upstream is answered with 502, 503 or 504 without detail, or, once the response
+// has begun, by breaking it off.
 #pragma once
 
+#include <memory>
 #include <string>
+#include <vector>
 
-#include "absl/types/span.h"
-#include "source/http/message.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/time/time.h"
+#include "source/event/loop.h"
+#include "source/proxy/endpoint.h"
+#include "source/proxy/request_leg.h"
 #include "source/proxy/stored_request.h"
-#include "source/telemetry/reason.h"
+#include "source/proxy/worker_state.h"
 
 namespace kith::proxy {
 
-// Why an exchange broke. `detail` is for logs, never for a response body.
-struct Failure {
+// What became of one request, for metrics and the access log. The views die with the callback.
+struct RequestRecord {
+  absl::Time started;
+  absl::Duration duration;
+  const StoredRequest* request = nullptr;  // Null when no sound head was received.
+  std::string host;
+  std::string request_id;
+  int status = 0;  // Sent downstream; 0 when none was.
+  uint64_t request_bytes = 0;
+  uint64_t response_bytes = 0;
+  bool decided = false;  // A policy decision was made.
+  bool allowed = false;
+  std::string policy;
+  int rule = -1;
   telemetry::Reason reason = telemetry::Reason::kNone;
-  std::string detail;
-  // The connection had served before and ended before any byte of this response: the other side may
-  // have closed it as idle at that very moment.
-  bool stale_connection = false;
+  std::string detail;                         // For logs only.
+  const Endpoint* endpoint = nullptr;         // Where it went, if anywhere.
+  const ConnectionFacts* upstream = nullptr;  // Of the connection it went over.
 };
 
-// The downstream side: what the response reaches. Exactly one of OnResponseComplete() and
-// OnResponseFailed() ends the exchange; after it, the leg is not touched again.
-class ResponseSink {
- public:
-  virtual ~ResponseSink() = default;
-  virtual void OnResponseHead(const http::ResponseHead& head) = 0;  // Also 1xx.
-  virtual void OnResponseBody(absl::Span<const uint8_t> bytes) = 0;
-  virtual void OnResponseTrailers(absl::Span<const http::Header> trailers) = 0;
-  virtual void OnResponseComplete() = 0;
-  virtual void OnResponseFailed(const Failure& failure) = 0;
-  // The request's body, once held back by write_blocked(), may flow again.
-  virtual void OnRequestDrained() = 0;
+// Whether a request goes on.
+struct Routing {
+  enum class Verdict : uint8_t { kForward, kRefuse, kPending };
+
+  static Routing Forward() { return {}; }
+  // The reason is in the record.
+  static Routing Refuse(int status) { return {Verdict::kRefuse, status, nullptr}; }
+  // The verdict comes later. Destroying `waiting` (the exchange does, when the client goes away)
+  // abandons it.
+  static Routing Pending(std::unique_ptr<event::Deletable> waiting) {
+    return {Verdict::kPending, 0, std::move(waiting)};
+  }
+
+  Verdict verdict = Verdict::kForward;
+  int status = 0;  // Of a refusal.
+  std::unique_ptr<event::Deletable> waiting;
 };
 
-// The upstream side: what the request goes to.
-class RequestLeg {
+// The session around a connection: policy, destination, observation.
+class HttpSession {
  public:
-  virtual ~RequestLeg() = default;
-  virtual void SendHead(const StoredRequest& request, ResponseSink& sink) = 0;
-  virtual void SendBody(absl::Span<const uint8_t> bytes) = 0;
-  virtual void SendEnd(absl::Span<const http::Header> trailers) = 0;
-  virtual bool write_blocked() const = 0;
-  virtual void PauseResponse() = 0;
-  virtual void ResumeResponse() = 0;
-  // The downstream side is gone: ends the exchange without another callback.
-  virtual void Abandon() = 0;
+  // Called once, not before Route() returned, after Routing::Pending(): never with kPending again.
+  using Decided = absl::AnyInvocable<void(Routing)>;
+
+  virtual ~HttpSession() = default;
+  // Decides a request: fills `out` with what is forwarded, and `record` with why. `head` dies with
+  // the call; `out` and `record` stay until the exchange ends or `waiting` is destroyed.
+  virtual Routing Route(const http::RequestHead& head, StoredRequest& out, RequestRecord& record,
+                        Decided decided) = 0;
+  // Where to send it; none of `tried`. Null when nothing is left; the reason is then in `record`,
+  // unless an earlier attempt has left one there.
+  virtual std::shared_ptr<Endpoint> Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
+                                           RequestRecord& record) = 0;
+  virtual void OnRequestDone(const RequestRecord& record) = 0;
+  // The connection is closed. The session goes to Loop::DeleteLater().
+  virtual void OnConnectionDone() = 0;
+};
+
+class Exchange final : private ResponseSink {
+ public:
+  // Who made the request.
+  class Downstream {
+   public:
+    virtual ~Downstream() = default;
+    virtual void SendResponseHead(const http::ResponseHead& head) = 0;  // Also 1xx.
+    virtual void SendResponseBody(absl::Span<const uint8_t> bytes) = 0;
+    virtual void SendResponseTrailers(absl::Span<const http::Header> trailers) = 0;
+    // A whole answer of the sidecar's own; returns how long its body is.
+    virtual size_t SendAnswer(int status) = 0;
+    virtual bool response_blocked() const = 0;
+    // Exchange::HoldsRequest() may have changed: the request's body may flow.
+    virtual void OnRequestFlows() = 0;
+    // The response is sent whole, and the request recorded; another may start.
+    virtual void OnExchangeDone() = 0;
+    // The response has begun and cannot be completed: the client must not take it for whole.
+    virtual void OnExchangeBroken() = 0;
+  };
+
+  Exchange(WorkerState& worker, HttpSession& session, Downstream& downstream)
+      : worker_(worker), session_(session), downstream_(downstream) {}
+
+  bool active() const { return phase_ != Phase::kNone; }
+  // Answered from here; the rest of the request is discarded.
+  bool answered() const { return phase_ == Phase::kAnswered; }
+  bool request_complete() const { return request_complete_; }
+  bool response_begun() const { return response_begun_; }
+  // No more of the request can be taken now.
+  bool HoldsRequest() const;
+
+  // The request, in this order. A body comes only while HoldsRequest() is false.
+  void Start(const http::RequestHead& head);
+  void TakeRequestBody(absl::Span<const uint8_t> bytes);
+  void TakeRequestEnd(absl::Span<const http::Header> trailers);
+  // Ends an exchange that was answered from here: once its request has ended too, or without it.
+  void FinishIfAnswered();
+  void FinishAnswered();
+  // Ends an exchange whose request cannot be completed: with an answer if none has begun.
+  void Fail(int status, telemetry::Reason reason, absl::string_view detail);
+  // What is no request at all is answered and recorded too.
+  void RefuseUnread(int status, absl::string_view detail);
+
+  // The downstream's output has drained.
+  void ResumeResponse();
+  // How long it may stay as it is; and what then happens. Zero is without limit.
+  absl::Duration patience() const;
+  void OnOutOfPatience();
+  // Breaks the exchange off: also towards the downstream, or because that is gone.
+  void Break(telemetry::Reason reason, absl::string_view detail);
+  void Abandon(telemetry::Reason reason, absl::string_view detail);
+
+ private:
+  enum class Phase : uint8_t {
+    kNone,        // No request.
+    kDeciding,    // Its verdict is still to come.
+    kConnecting,  // It waits for a leg.
+    kForwarding,  // It goes over leg_.
+    kAnswered,
+  };
+
+  // ResponseSink
+  void OnResponseHead(const http::ResponseHead& head) override;
+  void OnResponseBody(absl::Span<const uint8_t> bytes) override;
+  void OnResponseTrailers(absl::Span<const http::Header> trailers) override;
+  void OnResponseComplete() override;
+  void OnResponseFailed(const Failure& failure) override;
+  void OnRequestDrained() override { downstream_.OnRequestFlows(); }
+
+  void StartRecord();
+  void Apply(Routing routing);
+  void OnDecided(Routing routing);
+  void StartAttempt();
+  void OnLeg(Endpoint::Leg leg);
+  void ForwardOver(const Endpoint::Leg& leg);
+  void LeaveEndpoint();
+  void ReleaseLeg();
+  void Answer(int status, telemetry::Reason reason);
+  bool MayRepeat(const Failure& failure) const;
+  void Report();
+  void Finish();
+
+  WorkerState& worker_;
+  HttpSession& session_;
+  Downstream& downstream_;
+  Phase phase_ = Phase::kNone;
+  StoredRequest request_;
+  RequestRecord record_;
+  std::unique_ptr<event::Deletable> waiting_;  // For a verdict or a leg.
+  std::shared_ptr<Endpoint> endpoint_;
+  std::vector<std::shared_ptr<Endpoint>> tried_;
+  RequestLeg* leg_ = nullptr;
+  int repeats_ = 0;
+  bool body_sent_ = false;  // Bytes that are not kept went over a leg.
+  bool request_complete_ = false;
+  bool response_begun_ = false;
 };
 
 }  // namespace kith::proxy

@@ -159,7 +159,10 @@ void Http1Upstream::Break(Reason reason, std::string detail) {
   Failure failure;
   failure.reason = reason;
   failure.detail = std::move(detail);
-  failure.stale_connection = exchanges_ > 1 && !response_begun_ && reason == Reason::kUpstreamReset;
+  // A connection that has served before may have been closed as idle at that very moment.
+  if (exchanges_ > 1 && !response_begun_ && reason == Reason::kUpstreamReset) {
+    failure.repeat = Failure::Repeat::kIfIdempotent;
+  }
   Go();
   if (sink != nullptr) sink->OnResponseFailed(failure);
 }

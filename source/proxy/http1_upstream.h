@@ -10,7 +10,7 @@
 #include "source/net/stream.h"
 #include "source/proxy/deadline.h"
 #include "source/proxy/dial.h"
-#include "source/proxy/exchange.h"
+#include "source/proxy/request_leg.h"
 
 namespace kith::proxy {
 

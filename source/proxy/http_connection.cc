@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "source/base/check.h"
 #include "source/http/serialize.h"
 #include "source/proxy/http1_output.h"
 #include "source/proxy/local_answer.h"
@@ -15,8 +14,6 @@ using telemetry::Reason;
 
 namespace {
 
-// Endpoints to try before giving up: a dead one is replaced, a dead service is not hammered.
-constexpr size_t kMaxAttempts = 3;
 // Of a refused request's body: less is read so that the connection can go on, more closes it.
 constexpr uint64_t kMaxDiscarded = 64 * 1024;
 constexpr absl::Duration kLinger = absl::Seconds(5);
@@ -25,13 +22,14 @@ constexpr double kSaysCloseShare = 0.9;
 
 }  // namespace
 
-HttpConnection::HttpConnection(WorkerState& worker, Session& session,
+HttpConnection::HttpConnection(WorkerState& worker, HttpSession& session,
                                std::unique_ptr<net::Stream> stream, absl::Duration validity)
     : worker_(worker),
       session_(session),
       stream_(std::move(stream)),
       parser_(http::Http1Parser::Kind::kRequest, *this,
               {.max_head_bytes = worker.options.limits.request_head_bytes}),
+      exchange_(worker, session, *this),
       deadline_(worker.loop, [this] { OnDeadline(); }),
       says_close_at_ms_(worker.AfterShareOf(validity, kSaysCloseShare)),
       ends_at_ms_(worker.AfterShareOf(validity, 1.0)),
@@ -46,31 +44,14 @@ void HttpConnection::Start(absl::Span<const uint8_t> first_bytes) {
 
 void HttpConnection::StartDraining() {
   draining_ = true;
-  if (phase_ == Phase::kIdle && parser_.idle() && unread_.empty()) Close();
-}
-
-void HttpConnection::Abort() {
-  if (phase_ == Phase::kClosed) return;
-  stream_->Reset();
-  Close();
+  if (serving() && !exchange_.active() && parser_.idle() && unread_.empty()) Close();
 }
 
 // ---- The request's way ----
 
-bool HttpConnection::HoldsInput() const {
-  switch (phase_) {
-    case Phase::kDialing:
-      return true;
-    case Phase::kForwarding:
-      return request_complete_ || leg_->write_blocked();
-    default:
-      return false;
-  }
-}
-
 void HttpConnection::OnData(absl::Span<const uint8_t> bytes) {
   if (phase_ == Phase::kLingering) return;
-  if (!unread_.empty() || HoldsInput()) {
+  if (!unread_.empty() || exchange_.HoldsRequest()) {
     unread_.insert(unread_.end(), bytes.begin(), bytes.end());
     stream_->PauseReading();
     return;
@@ -80,13 +61,13 @@ void HttpConnection::OnData(absl::Span<const uint8_t> bytes) {
 
 void HttpConnection::Consume(absl::Span<const uint8_t> bytes) {
   bool more = !bytes.empty() || parser_paused_;
-  while (more && phase_ != Phase::kClosed && phase_ != Phase::kLingering) {
-    if (HoldsInput()) {
+  while (more && serving()) {
+    if (exchange_.HoldsRequest()) {
       if (!bytes.empty()) {
         unread_.assign(bytes.begin(), bytes.end());
         stream_->PauseReading();
       }
-      return;
+      break;
     }
     parser_paused_ = false;
     in_feed_ = true;
@@ -98,19 +79,24 @@ void HttpConnection::Consume(absl::Span<const uint8_t> bytes) {
       return;
     }
     bytes.remove_prefix(*taken);
-    FinishIfAnswered();
+    exchange_.FinishIfAnswered();
     more = !bytes.empty();
   }
   SetDeadline();
 }
 
+void HttpConnection::PauseParser() {
+  parser_.Pause();
+  parser_paused_ = true;
+}
+
 void HttpConnection::ResumeInput() {
-  if (in_feed_ || phase_ == Phase::kClosed || phase_ == Phase::kLingering) return;
+  if (in_feed_ || !serving()) return;
   std::vector<uint8_t> held;
   held.swap(unread_);
   Consume(held);
-  if (phase_ == Phase::kClosed || phase_ == Phase::kLingering) return;
-  if (unread_.empty() && !HoldsInput()) {
+  if (!serving()) return;
+  if (unread_.empty() && !exchange_.HoldsRequest()) {
     if (eof_) {
       OnEnd();
     } else {
@@ -120,128 +106,52 @@ void HttpConnection::ResumeInput() {
 }
 
 void HttpConnection::OnRequestHead(const http::RequestHead& head) {
-  StartRecord();
-  record_.host.assign(head.host.data(), head.host.size());
-  request_complete_ = response_begun_ = close_after_ = last_chunk_sent_ = retried_ = false;
+  close_after_ = last_chunk_sent_ = false;
   discarded_ = 0;
-  tried_.clear();
   keep_alive_ = head.keep_alive;
+  to_head_ = head.method == "HEAD";
   version_minor_ = head.version_minor;
   head_timed_ = false;
-
-  const int refusal = session_.Route(head, request_, record_);
-  record_.request = &request_;
-  if (refusal != 0) {
-    Answer(refusal, record_.reason);
-    return;
-  }
-  StartAttempt();
-  if (phase_ == Phase::kDialing && head.framing.kind != BodyKind::kNone) {
-    parser_.Pause();
-    parser_paused_ = true;
-  }
+  exchange_.Start(head);
+  // The body waits for its connection; a request without one is complete at once.
+  if (exchange_.HoldsRequest() && head.framing.kind != BodyKind::kNone) PauseParser();
 }
 
 void HttpConnection::OnBody(absl::Span<const uint8_t> bytes) {
-  record_.request_bytes += bytes.size();
-  if (phase_ == Phase::kForwarding) {
-    leg_->SendBody(bytes);
-    if (leg_->write_blocked()) {
-      parser_.Pause();
-      parser_paused_ = true;
-    }
-  } else if (phase_ == Phase::kAnswered) {
+  exchange_.TakeRequestBody(bytes);
+  if (exchange_.answered()) {
     discarded_ += bytes.size();
     if (discarded_ > kMaxDiscarded) {
       close_after_ = true;
       parser_.Pause();
-      FinishExchange();
+      exchange_.FinishAnswered();
     }
+  } else if (exchange_.HoldsRequest()) {
+    PauseParser();
   }
 }
 
 void HttpConnection::OnTrailers(absl::Span<const http::Header> trailers) {
-  if (phase_ == Phase::kForwarding) leg_->SendEnd(trailers);
-  request_complete_ = true;
+  exchange_.TakeRequestEnd(trailers);
 }
 
 void HttpConnection::OnMessageComplete() {
-  if (!request_complete_) OnTrailers({});
+  if (!exchange_.request_complete()) OnTrailers({});
 }
-
-void HttpConnection::StartAttempt() {
-  endpoint_ = session_.Choose(tried_, record_);
-  if (endpoint_ == nullptr) {
-    Answer(StatusOf(record_.reason), record_.reason);
-    return;
-  }
-  record_.endpoint = endpoint_.get();
-  endpoint_->AddActive();
-  if (Http1Upstream* upstream = endpoint_->TakeIdle(); upstream != nullptr) {
-    ForwardOver(*upstream, upstream->facts());
-    return;
-  }
-  phase_ = Phase::kDialing;
-  deadline_.Clear();  // Dialling has its own.
-  dial_ = endpoint_->StartDial(
-      [this, endpoint = endpoint_](Dial::Result result) { OnDialed(endpoint, std::move(result)); });
-}
-
-void HttpConnection::OnDialed(std::shared_ptr<Endpoint> endpoint, Dial::Result result) {
-  worker_.loop.DeleteLater(std::move(dial_));
-  if (result.status.ok()) {
-    Http1Upstream& upstream = endpoint->Adopt(std::move(result));
-    ForwardOver(upstream, upstream.facts());
-    ResumeInput();
-    return;
-  }
-  record_.reason = result.reason;
-  record_.detail = std::string(result.status.message());
-  endpoint_->RemoveActive();
-  endpoint_ = nullptr;
-  tried_.push_back(std::move(endpoint));
-  if (tried_.size() < kMaxAttempts) {
-    // Nothing was sent yet, so another endpoint may have it, whatever its method.
-    StartAttempt();
-  } else {
-    Answer(StatusOf(record_.reason), record_.reason);
-  }
-  FinishIfAnswered();
-  ResumeInput();
-}
-
-void HttpConnection::FinishIfAnswered() {
-  if (phase_ == Phase::kAnswered && request_complete_) FinishExchange();
-}
-
-void HttpConnection::ForwardOver(RequestLeg& leg, const ConnectionFacts& facts) {
-  leg_ = &leg;
-  phase_ = Phase::kForwarding;
-  record_.upstream = &facts;
-  record_.reason = Reason::kNone;
-  record_.detail.clear();
-  leg_->SendHead(request_, *this);
-  if (request_complete_) leg_->SendEnd({});
-  SetDeadline();
-}
-
-void HttpConnection::OnRequestDrained() { ResumeInput(); }
 
 // ---- The response's way ----
 
 bool HttpConnection::MustClose() const {
-  return !keep_alive_ || draining_ || eof_ || close_after_ || !request_complete_ ||
+  return !keep_alive_ || draining_ || eof_ || close_after_ || !exchange_.request_complete() ||
          worker_.loop.NowMs() >= says_close_at_ms_;
 }
 
-void HttpConnection::OnResponseHead(const http::ResponseHead& head) {
+void HttpConnection::SendResponseHead(const http::ResponseHead& head) {
   ResponseFraming framing;
   framing.version_minor = version_minor_;
   if (head.is_informational()) {
     if (version_minor_ == 0) return;  // HTTP/1.0 knows none (RFC 9110 §15.2).
   } else {
-    response_begun_ = true;
-    record_.status = head.status;
     response_body_ = head.framing.kind;
     if (response_body_ == BodyKind::kChunked || response_body_ == BodyKind::kUntilClose) {
       response_body_ = version_minor_ == 0 ? BodyKind::kUntilClose : BodyKind::kChunked;
@@ -256,18 +166,16 @@ void HttpConnection::OnResponseHead(const http::ResponseHead& head) {
   stream_->Write(worker_.scratch);
 }
 
-void HttpConnection::OnResponseBody(absl::Span<const uint8_t> bytes) {
-  record_.response_bytes += bytes.size();
+void HttpConnection::SendResponseBody(absl::Span<const uint8_t> bytes) {
   if (response_body_ == BodyKind::kChunked) {
     WriteChunkTo(*stream_, bytes);
   } else {
     stream_->Write(bytes);
   }
-  if (stream_->write_blocked()) leg_->PauseResponse();
   SetDeadline();
 }
 
-void HttpConnection::OnResponseTrailers(absl::Span<const http::Header> trailers) {
+void HttpConnection::SendResponseTrailers(absl::Span<const http::Header> trailers) {
   if (response_body_ != BodyKind::kChunked) return;
   worker_.scratch.clear();
   http::WriteLastChunk(trailers, worker_.scratch);
@@ -275,71 +183,22 @@ void HttpConnection::OnResponseTrailers(absl::Span<const http::Header> trailers)
   last_chunk_sent_ = true;
 }
 
-void HttpConnection::OnResponseComplete() {
-  if (response_body_ == BodyKind::kChunked && !last_chunk_sent_) OnResponseTrailers({});
-  leg_ = nullptr;
-  FinishExchange();
-}
-
-void HttpConnection::OnResponseFailed(const Failure& failure) {
-  leg_ = nullptr;
-  if (response_begun_) {
-    BreakOff(failure.reason, failure.detail);
-    return;
-  }
-  endpoint_->RemoveActive();
-  endpoint_ = nullptr;
-  record_.upstream = nullptr;
-  if (failure.stale_connection && request_.CanBeRepeated() && !retried_) {
-    retried_ = true;
-    worker_.observer.CountRetry(failure.reason);
-    StartAttempt();
-  } else {
-    record_.detail = failure.detail;
-    Answer(StatusOf(failure.reason), failure.reason);
-  }
-  FinishIfAnswered();
-  ResumeInput();
-}
-
-void HttpConnection::OnDrained() {
-  if (leg_ != nullptr) leg_->ResumeResponse();
-}
-
-void HttpConnection::Answer(int status, Reason reason) {
-  phase_ = Phase::kAnswered;
-  record_.status = status;
-  record_.reason = reason;
-  response_begun_ = true;
+size_t HttpConnection::SendAnswer(int status) {
+  response_body_ = BodyKind::kNone;
   // The rest of the request is still to come, which need not end the connection.
   close_after_ = close_after_ || !keep_alive_ || draining_ || eof_;
-  const bool to_head = record_.request != nullptr && request_.method() == "HEAD";
   std::string& out = worker_.scratch;
   out.clear();
-  record_.response_bytes = AppendAnswer(
-      {status, close_after_, to_head ? LocalAnswer::Body::kNotSent : LocalAnswer::Body::kSent},
+  const size_t body = AppendAnswer(
+      {status, close_after_, to_head_ ? LocalAnswer::Body::kNotSent : LocalAnswer::Body::kSent},
       out);
   stream_->Write(out);
+  return body;
 }
 
-void HttpConnection::StartRecord() {
-  record_ = RequestRecord();
-  record_.started = worker_.options.clock->Now();
-}
-
-void HttpConnection::ReportRequest() {
-  record_.duration = std::max(worker_.options.clock->Now() - record_.started, absl::ZeroDuration());
-  session_.OnRequestDone(record_);
-  if (endpoint_ != nullptr) endpoint_->RemoveActive();
-  endpoint_ = nullptr;
-  record_.endpoint = nullptr;
-  record_.upstream = nullptr;
-}
-
-void HttpConnection::FinishExchange() {
-  ReportRequest();
-  phase_ = Phase::kIdle;
-  if (close_after_ || !request_complete_ || draining_ || eof_) {
+void HttpConnection::OnExchangeDone() {
+  if (response_body_ == BodyKind::kChunked && !last_chunk_sent_) SendResponseTrailers({});
+  if (close_after_ || !exchange_.request_complete() || draining_ || eof_) {
     Linger();
     return;
   }
@@ -347,38 +206,27 @@ void HttpConnection::FinishExchange() {
   ResumeInput();
 }
 
+void HttpConnection::OnExchangeBroken() {
+  stream_->Reset();
+  Close();
+}
+
 void HttpConnection::RefuseMalformed(const absl::Status& error) {
   const http::ParseError parse_error = parser_.error();
   worker_.observer.CountBadRequest(http::ToString(parse_error));
-  if (phase_ == Phase::kForwarding || phase_ == Phase::kDialing) {
-    // Inside a body: the exchange cannot be completed, and its answer may have begun.
-    if (response_begun_) {
-      BreakOff(Reason::kBadRequest, error.message());
-      return;
-    }
-    record_.detail = std::string(error.message());
-    ReleaseLeg();
-  } else if (phase_ == Phase::kIdle) {
-    RefuseHead(http::HttpStatus(parse_error), error.message());
-    return;
-  }
-  const bool answered = phase_ == Phase::kAnswered;
   close_after_ = true;
-  if (!answered) Answer(http::HttpStatus(parse_error), Reason::kBadRequest);
-  FinishExchange();
+  if (exchange_.active()) {
+    // Inside a body: the exchange cannot be completed, and its answer may have begun.
+    exchange_.Fail(http::HttpStatus(parse_error), Reason::kBadRequest, error.message());
+  } else {
+    RefuseHead(http::HttpStatus(parse_error), error.message());
+  }
 }
 
 void HttpConnection::RefuseHead(int status, absl::string_view detail) {
-  StartRecord();
-  record_.detail.assign(detail.data(), detail.size());
   close_after_ = true;
-  Answer(status, Reason::kBadRequest);
-  FinishExchange();
-}
-
-void HttpConnection::ReleaseLeg() {
-  if (dial_ != nullptr) worker_.loop.DeleteLater(std::move(dial_));
-  if (leg_ != nullptr) std::exchange(leg_, nullptr)->Abandon();
+  to_head_ = false;
+  exchange_.RefuseUnread(status, detail);
 }
 
 // ---- The connection's end ----
@@ -387,27 +235,20 @@ void HttpConnection::OnEnd() {
   eof_ = true;
   if (phase_ == Phase::kLingering) {
     Close();
-  } else if (phase_ == Phase::kIdle && unread_.empty()) {
+  } else if (!unread_.empty()) {
+    return;  // ResumeInput() comes back to it.
+  } else if (!exchange_.active()) {
     const absl::Status ended = parser_.FinishOnEof();
     ended.ok() ? Close() : RefuseMalformed(ended);
-  } else if (!request_complete_ && unread_.empty() && phase_ != Phase::kIdle) {
+  } else if (!exchange_.request_complete()) {
     // The body will never be complete.
-    BreakOff(Reason::kConnectionReset, "the client ended the connection inside a request's body");
+    exchange_.Break(Reason::kConnectionReset,
+                    "the client ended the connection inside a request's body");
   }
-}
-
-void HttpConnection::BreakOff(Reason reason, absl::string_view detail) {
-  record_.reason = reason;
-  record_.detail.assign(detail.data(), detail.size());
-  stream_->Reset();
-  Close();
 }
 
 void HttpConnection::OnClosed(absl::Status status) {
-  if (record_.reason == Reason::kNone) {
-    record_.reason = Reason::kConnectionReset;
-    record_.detail = std::string(status.message());
-  }
+  exchange_.Abandon(Reason::kConnectionReset, status.message());
   Close();
 }
 
@@ -424,75 +265,44 @@ void HttpConnection::Linger() {
   deadline_.Set(kLinger);
 }
 
+absl::Duration HttpConnection::IdleTime() const {
+  const absl::Duration idle = worker_.options.timeouts.idle;
+  if (ends_at_ms_ == UINT64_MAX) return idle;
+  const uint64_t now = worker_.loop.NowMs();
+  const uint64_t left = ends_at_ms_ > now ? ends_at_ms_ - now : 1;
+  return std::min(idle, absl::Milliseconds(static_cast<int64_t>(left)));
+}
+
 void HttpConnection::SetDeadline() {
-  switch (phase_) {
-    case Phase::kIdle: {
-      if (!parser_.idle()) {
-        // One period for the whole head: a client cannot stretch it byte by byte.
-        if (!head_timed_) deadline_.Set(worker_.options.timeouts.head);
-        head_timed_ = true;
-        break;
-      }
-      absl::Duration wait = worker_.options.timeouts.idle;
-      if (ends_at_ms_ != UINT64_MAX) {
-        const uint64_t now = worker_.loop.NowMs();
-        const uint64_t left = ends_at_ms_ > now ? ends_at_ms_ - now : 1;
-        wait = std::min(wait, absl::Milliseconds(static_cast<int64_t>(left)));
-      }
-      deadline_.Set(wait);
-      break;
-    }
-    case Phase::kForwarding:
-      if (!response_begun_ && request_complete_ &&
-          worker_.options.timeouts.response > absl::ZeroDuration()) {
-        deadline_.Set(worker_.options.timeouts.response);
-      } else {
-        deadline_.Set(worker_.options.timeouts.idle);
-      }
-      break;
-    case Phase::kAnswered:
-      deadline_.Set(worker_.options.timeouts.head);
-      break;
-    default:  // Dialling has its own, lingering has set it, closed needs none.
-      break;
+  if (!serving()) return;
+  if (exchange_.active()) {
+    deadline_.Set(exchange_.patience());
+  } else if (parser_.idle()) {
+    deadline_.Set(IdleTime());
+  } else if (!head_timed_) {
+    // One period for the whole head: a client cannot stretch it byte by byte.
+    deadline_.Set(worker_.options.timeouts.head);
+    head_timed_ = true;
   }
 }
 
 void HttpConnection::OnDeadline() {
-  switch (phase_) {
-    case Phase::kIdle:
-      if (parser_.idle()) {
-        Close();
-      } else {
-        worker_.observer.CountBadRequest("head_timeout");
-        RefuseHead(408, "the request's head did not arrive in time");
-      }
-      break;
-    case Phase::kForwarding:
-      if (response_begun_) {
-        BreakOff(Reason::kUpstreamTimeout, "nothing moved for too long");
-        break;
-      }
-      ReleaseLeg();
-      record_.detail = "no response in time";
-      close_after_ = true;
-      Answer(504, Reason::kUpstreamTimeout);
-      FinishExchange();
-      break;
-    default:
-      Close();
-      break;
+  if (!serving() || exchange_.answered() || (!exchange_.active() && parser_.idle())) {
+    Close();
+  } else if (exchange_.active()) {
+    close_after_ = true;
+    exchange_.OnOutOfPatience();
+  } else {
+    worker_.observer.CountBadRequest("head_timeout");
+    RefuseHead(408, "the request's head did not arrive in time");
   }
 }
 
 void HttpConnection::Close() {
   if (phase_ == Phase::kClosed) return;
-  const bool in_exchange =
-      phase_ == Phase::kDialing || phase_ == Phase::kForwarding || phase_ == Phase::kAnswered;
   phase_ = Phase::kClosed;
   deadline_.Clear();
-  ReleaseLeg();
-  if (in_exchange) ReportRequest();
+  exchange_.Abandon(Reason::kConnectionReset, "the connection was closed");
   stream_->CloseAfterFlush();
   session_.OnConnectionDone();
 }

@@ -219,8 +219,8 @@ void InboundSession::OnTunnelDone(absl::Status status) {
 
 // ---- HTTP ----
 
-int InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
-                          RequestRecord& record) {
+Routing InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
+                              RequestRecord& record, Decided) {
   http::Header added[2];
   size_t added_count = 0;
   record.request_id = worker_.observer.RequestId(head, added, added_count);
@@ -239,20 +239,20 @@ int InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
   if (head.is_connect) {
     record.reason = Reason::kBadRequest;
     record.detail = "CONNECT is not supported";
-    return 501;
+    return Routing::Refuse(501);
   }
   record.reason = Reason::kBadRequest;
   if (http::IsRefused(outcome)) {
     worker_.observer.CountBadRequest(http::ToString(outcome));
     record.detail = std::string(http::ToString(outcome));
-    return 400;
+    return Routing::Refuse(400);
   }
   const policy::PolicySet& policies = *worker_.config.policies;
   if (policies.reads_paths() && normalization != mesh::PathNormalization::kNone) {
     if (const auto ambiguity = http::FindAmbiguity(path); ambiguity != http::PathAmbiguity::kNone) {
       worker_.observer.CountBadRequest(http::ToString(ambiguity));
       record.detail = std::string(http::ToString(ambiguity));
-      return 400;
+      return Routing::Refuse(400);
     }
   }
   record.reason = Reason::kNone;
@@ -269,10 +269,10 @@ int InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
   record.allowed = decision.allowed;
   record.policy.assign(decision.policy.data(), decision.policy.size());
   record.rule = decision.rule;
-  if (decision.allowed) return 0;
+  if (decision.allowed) return Routing::Forward();
   record.reason = Reason::kPolicyDenied;
   if (decision.policy.empty()) record.detail = policies.unmatched();
-  return 403;
+  return Routing::Refuse(403);
 }
 
 std::shared_ptr<Endpoint> InboundSession::Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,

@@ -24,9 +24,7 @@ struct InboundPort {
   std::shared_ptr<Endpoint> application;
 };
 
-class InboundSession final : public Session,
-                             private net::StreamHandler,
-                             public HttpConnection::Session {
+class InboundSession final : public Session, private net::StreamHandler, public HttpSession {
  public:
   InboundSession(WorkerState& worker, SessionSet& sessions, InboundPort& port,
                  std::unique_ptr<net::Stream> stream);
@@ -45,8 +43,9 @@ class InboundSession final : public Session,
   void OnEnd() override;
   void OnClosed(absl::Status status) override;
   void OnDrained() override {}
-  // HttpConnection::Session
-  int Route(const http::RequestHead& head, StoredRequest& out, RequestRecord& record) override;
+  // HttpSession
+  Routing Route(const http::RequestHead& head, StoredRequest& out, RequestRecord& record,
+                Decided decided) override;
   std::shared_ptr<Endpoint> Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
                                    RequestRecord& record) override;
   void OnRequestDone(const RequestRecord& record) override;

@@ -5,7 +5,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "source/proxy/http_connection.h"
+#include "source/proxy/exchange.h"
 #include "source/telemetry/access_log.h"
 #include "source/telemetry/families.h"
 

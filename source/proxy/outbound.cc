@@ -153,8 +153,8 @@ void OutboundSession::OnTunnelDone(absl::Status status) {
 
 // ---- HTTP ----
 
-int OutboundSession::Route(const http::RequestHead& head, StoredRequest& out,
-                           RequestRecord& record) {
+Routing OutboundSession::Route(const http::RequestHead& head, StoredRequest& out,
+                               RequestRecord& record, Decided) {
   http::Header added[2];
   size_t added_count = 0;
   record.request_id = worker_.observer.RequestId(head, added, added_count);
@@ -163,9 +163,9 @@ int OutboundSession::Route(const http::RequestHead& head, StoredRequest& out,
   if (head.is_connect) {
     record.reason = Reason::kBadRequest;
     record.detail = "CONNECT is not supported";
-    return 501;
+    return Routing::Refuse(501);
   }
-  return 0;
+  return Routing::Forward();
 }
 
 std::shared_ptr<Endpoint> OutboundSession::Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,

@@ -44,7 +44,7 @@ class OutboundPort {
   std::vector<std::shared_ptr<Endpoint>> endpoints_;  // In the order of configs_.
 };
 
-class OutboundSession final : public Session, public HttpConnection::Session {
+class OutboundSession final : public Session, public HttpSession {
  public:
   OutboundSession(WorkerState& worker, SessionSet& sessions, OutboundPort& port,
                   std::unique_ptr<net::Stream> stream);
@@ -54,8 +54,9 @@ class OutboundSession final : public Session, public HttpConnection::Session {
   void StartDraining() override;
 
  private:
-  // HttpConnection::Session
-  int Route(const http::RequestHead& head, StoredRequest& out, RequestRecord& record) override;
+  // HttpSession
+  Routing Route(const http::RequestHead& head, StoredRequest& out, RequestRecord& record,
+                Decided decided) override;
   std::shared_ptr<Endpoint> Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
                                    RequestRecord& record) override;
   void OnRequestDone(const RequestRecord& record) override;

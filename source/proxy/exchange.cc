@@ -1,0 +1,297 @@
+#include "source/proxy/exchange.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "source/proxy/local_answer.h"
+
+namespace kith::proxy {
+
+using telemetry::Reason;
+
+namespace {
+
+// Endpoints to try before giving up: a dead one is replaced, a dead service is not hammered.
+constexpr size_t kMaxAttempts = 3;
+// Repetitions of a request that found a connection which had just gone.
+constexpr int kMaxRepeats = 2;
+
+}  // namespace
+
+bool Exchange::HoldsRequest() const {
+  switch (phase_) {
+    case Phase::kDeciding:
+    case Phase::kConnecting:
+      return true;
+    case Phase::kForwarding:
+      return request_complete_ || leg_->write_blocked();
+    default:
+      return false;
+  }
+}
+
+// ---- The request's way ----
+
+void Exchange::Start(const http::RequestHead& head) {
+  StartRecord();
+  record_.host.assign(head.host.data(), head.host.size());
+  phase_ = Phase::kDeciding;
+  Routing routing = session_.Route(head, request_, record_,
+                                   [this](Routing later) { OnDecided(std::move(later)); });
+  record_.request = &request_;
+  Apply(std::move(routing));
+}
+
+void Exchange::OnDecided(Routing routing) {
+  worker_.loop.DeleteLater(std::move(waiting_));
+  Apply(std::move(routing));
+  FinishIfAnswered();
+  downstream_.OnRequestFlows();
+}
+
+void Exchange::Apply(Routing routing) {
+  switch (routing.verdict) {
+    case Routing::Verdict::kForward:
+      StartAttempt();
+      break;
+    case Routing::Verdict::kRefuse:
+      Answer(routing.status, record_.reason);
+      break;
+    case Routing::Verdict::kPending:
+      waiting_ = std::move(routing.waiting);
+      break;
+  }
+}
+
+void Exchange::StartAttempt() {
+  endpoint_ = session_.Choose(tried_, record_);
+  if (endpoint_ == nullptr) {
+    Answer(StatusOf(record_.reason), record_.reason);
+    return;
+  }
+  record_.endpoint = endpoint_.get();
+  endpoint_->AddActive();
+  if (const Endpoint::Leg ready = endpoint_->TakeLeg(); ready.leg != nullptr) {
+    ForwardOver(ready);
+    return;
+  }
+  phase_ = Phase::kConnecting;
+  waiting_ = endpoint_->AwaitLeg([this](Endpoint::Leg leg) { OnLeg(std::move(leg)); });
+}
+
+void Exchange::OnLeg(Endpoint::Leg leg) {
+  worker_.loop.DeleteLater(std::move(waiting_));
+  if (leg.status.ok()) {
+    ForwardOver(leg);
+  } else {
+    record_.reason = leg.reason;
+    record_.detail = std::string(leg.status.message());
+    tried_.push_back(endpoint_);
+    LeaveEndpoint();
+    if (tried_.size() < kMaxAttempts) {
+      // Nothing was sent yet, so another endpoint may have it, whatever its method.
+      StartAttempt();
+    } else {
+      Answer(StatusOf(record_.reason), record_.reason);
+    }
+    FinishIfAnswered();
+  }
+  downstream_.OnRequestFlows();
+}
+
+void Exchange::ForwardOver(const Endpoint::Leg& leg) {
+  leg_ = leg.leg;
+  phase_ = Phase::kForwarding;
+  record_.upstream = leg.facts;
+  record_.reason = Reason::kNone;
+  record_.detail.clear();
+  leg_->SendHead(request_, *this);
+  if (request_complete_) leg_->SendEnd({});
+}
+
+void Exchange::TakeRequestBody(absl::Span<const uint8_t> bytes) {
+  record_.request_bytes += bytes.size();
+  if (phase_ != Phase::kForwarding) return;
+  body_sent_ = true;
+  leg_->SendBody(bytes);
+}
+
+void Exchange::TakeRequestEnd(absl::Span<const http::Header> trailers) {
+  request_complete_ = true;
+  if (phase_ == Phase::kForwarding) leg_->SendEnd(trailers);
+}
+
+// ---- The response's way ----
+
+void Exchange::OnResponseHead(const http::ResponseHead& head) {
+  if (!head.is_informational()) {
+    response_begun_ = true;
+    record_.status = head.status;
+  }
+  downstream_.SendResponseHead(head);
+}
+
+void Exchange::OnResponseBody(absl::Span<const uint8_t> bytes) {
+  record_.response_bytes += bytes.size();
+  downstream_.SendResponseBody(bytes);
+  if (leg_ != nullptr && downstream_.response_blocked()) leg_->PauseResponse();
+}
+
+void Exchange::OnResponseTrailers(absl::Span<const http::Header> trailers) {
+  downstream_.SendResponseTrailers(trailers);
+}
+
+void Exchange::OnResponseComplete() {
+  leg_ = nullptr;
+  Finish();
+}
+
+void Exchange::ResumeResponse() {
+  if (leg_ != nullptr) leg_->ResumeResponse();
+}
+
+bool Exchange::MayRepeat(const Failure& failure) const {
+  if (repeats_ >= kMaxRepeats || body_sent_) return false;
+  switch (failure.repeat) {
+    case Failure::Repeat::kNever:
+      return false;
+    case Failure::Repeat::kIfIdempotent:
+      return request_.CanBeRepeated() && repeats_ == 0;
+    case Failure::Repeat::kAlways:
+      return true;
+  }
+  return false;
+}
+
+void Exchange::OnResponseFailed(const Failure& failure) {
+  leg_ = nullptr;
+  if (response_begun_) {
+    Break(failure.reason, failure.detail);
+    return;
+  }
+  LeaveEndpoint();
+  if (MayRepeat(failure)) {
+    ++repeats_;
+    worker_.observer.CountRetry(failure.reason);
+    StartAttempt();
+  } else {
+    record_.detail = failure.detail;
+    Answer(StatusOf(failure.reason), failure.reason);
+  }
+  FinishIfAnswered();
+  downstream_.OnRequestFlows();
+}
+
+// ---- Answers from here ----
+
+void Exchange::Answer(int status, Reason reason) {
+  phase_ = Phase::kAnswered;
+  record_.status = status;
+  record_.reason = reason;
+  response_begun_ = true;
+  record_.response_bytes = downstream_.SendAnswer(status);
+}
+
+void Exchange::FinishIfAnswered() {
+  if (request_complete_) FinishAnswered();
+}
+
+void Exchange::FinishAnswered() {
+  if (phase_ == Phase::kAnswered) Finish();
+}
+
+void Exchange::Fail(int status, Reason reason, absl::string_view detail) {
+  if (phase_ == Phase::kNone) return;
+  if (phase_ != Phase::kAnswered) {
+    if (response_begun_) {
+      Break(reason, detail);
+      return;
+    }
+    record_.detail.assign(detail.data(), detail.size());
+    ReleaseLeg();
+    Answer(status, reason);
+  }
+  Finish();
+}
+
+void Exchange::RefuseUnread(int status, absl::string_view detail) {
+  StartRecord();
+  record_.detail.assign(detail.data(), detail.size());
+  Answer(status, Reason::kBadRequest);
+  Finish();
+}
+
+// ---- Its end ----
+
+absl::Duration Exchange::patience() const {
+  const Timeouts& timeouts = worker_.options.timeouts;
+  switch (phase_) {
+    case Phase::kForwarding:
+      if (!response_begun_ && request_complete_ && timeouts.response > absl::ZeroDuration()) {
+        return timeouts.response;
+      }
+      return timeouts.idle;
+    case Phase::kAnswered:
+      return timeouts.head;
+    default:  // Decisions and dials have their own limits.
+      return absl::ZeroDuration();
+  }
+}
+
+void Exchange::OnOutOfPatience() {
+  if (phase_ == Phase::kForwarding && !response_begun_) {
+    Fail(504, Reason::kUpstreamTimeout, "no response in time");
+  } else {
+    Break(Reason::kUpstreamTimeout, "nothing moved for too long");
+  }
+}
+
+void Exchange::Break(Reason reason, absl::string_view detail) {
+  if (phase_ == Phase::kNone) return;
+  Abandon(reason, detail);
+  downstream_.OnExchangeBroken();
+}
+
+void Exchange::Abandon(Reason reason, absl::string_view detail) {
+  if (phase_ == Phase::kNone) return;
+  if (phase_ != Phase::kAnswered) {
+    record_.reason = reason;
+    record_.detail.assign(detail.data(), detail.size());
+  }
+  ReleaseLeg();
+  Report();
+}
+
+void Exchange::ReleaseLeg() {
+  if (waiting_ != nullptr) worker_.loop.DeleteLater(std::move(waiting_));
+  if (leg_ != nullptr) std::exchange(leg_, nullptr)->Abandon();
+}
+
+void Exchange::LeaveEndpoint() {
+  if (endpoint_ != nullptr) endpoint_->RemoveActive();
+  endpoint_ = nullptr;
+  record_.upstream = nullptr;
+}
+
+void Exchange::StartRecord() {
+  record_ = RequestRecord();
+  record_.started = worker_.options.clock->Now();
+  request_complete_ = response_begun_ = body_sent_ = false;
+  repeats_ = 0;
+  tried_.clear();
+}
+
+void Exchange::Report() {
+  phase_ = Phase::kNone;
+  record_.duration = std::max(worker_.options.clock->Now() - record_.started, absl::ZeroDuration());
+  session_.OnRequestDone(record_);
+  LeaveEndpoint();
+  record_.endpoint = nullptr;
+}
+
+void Exchange::Finish() {
+  Report();
+  downstream_.OnExchangeDone();
+}
+
+}  // namespace kith::proxy
