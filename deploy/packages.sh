@@ -18,6 +18,11 @@ KITH_TEST_PACKAGES=(
   binutils clang-format-14 clang-tidy-14 iproute2 libbenchmark-dev libgmock-dev libgtest-dev python3
 )
 
+# To compare with the proxies people use today (test/benchmark/run.sh).
+KITH_BENCHMARK_PACKAGES=(
+  haproxy libnginx-mod-stream nghttp2-client nginx-light openssl python3 util-linux wrk
+)
+
 # Package scripts start services where an init system runs; the project starts its own servers, with
 # its own configuration, and leaves the machine's alone.
 kith_without_services() {

@@ -1,172 +1,259 @@
-"""Interleaved rounds of load through a Kith pair and an nginx pair; see run.sh."""
+"""Interleaved rounds of load through a Kith pair and its peers, as run.sh describes them."""
 
+import argparse
 import json
-import os
 import pathlib
 import statistics
-import subprocess
-import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+import measure
+from measure import LOAD_CORE, PAIR_CORE, IdleConnections, cpu_seconds, h2load, pin, tcp_load, wrk
+from systems import HaproxyPair, KithPair, NginxPair, Origin
+from mesh import Mesh  # systems.py has put its folder on the path.
 
-from mesh import Load, Mesh, Process, allow, await_true, documents, free_port, request, service  # noqa: E402
-
-HOST = "backend.demo.svc.cluster.local"
-BODY = "x" * 104
-CONNECTIONS = 64
-
-
-def cpu_seconds(pids):
-    """User and system time of these processes and their children that live."""
-    ticks = 0
-    for pid in pids:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+KEYS = ("http1_cpu_vs_nginx", "http1_cpu_vs_haproxy", "http1_cpu_vs_haproxy_h2", "http1_rps_vs_best",
+        "tcp_cpu_vs_nginx", "bulk_cpu_vs_nginx", "single_p50_vs_nginx", "handshake_cpu_vs_nginx",
+        "idle_conn_kib_own", "idle_conn_kib_link", "idle_rss_mib", "idle_private_mib",
+        "rss_after_burst_ratio")
+SETTLE_SECONDS = 5
 
 
-def family(pid):
-    """The process and its children (nginx has a master and a worker)."""
-    pids = [pid]
-    for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        pids += family(int(child))
-    return pids
+class Absent(Exception):
+    """A figure that cannot be taken here; the text is the cause."""
 
 
-def openssl(directory, *arguments):
-    subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
+class Report:
+    def __init__(self):
+        self.figures, self._rows = dict.fromkeys(KEYS), []
+
+    def ratio(self, name, peer, ours, theirs, unit):
+        """Of the rounds' ratios the median counts."""
+        ratios = [a / b for a, b in zip(ours, theirs)]
+        low, high = measure.spread(ratios)
+        self._note(name, statistics.median(ratios))
+        self._rows.append((name, f"{statistics.median(ours):.1f} {unit}",
+                           f"{peer} {statistics.median(theirs):.1f} {unit}",
+                           f"{statistics.median(ratios):.2f}", f"{low:.2f} to {high:.2f}"))
+
+    def value(self, name, value, unit, beside=""):
+        self._note(name, value)
+        self._rows.append((name, f"{value:.2f} {unit}", beside, "", ""))
+
+    def absent(self, names, cause):
+        self._rows += [(name, "absent", cause, "", "") for name in names]
+
+    def _note(self, name, value):
+        if name in self.figures:
+            self.figures[name] = round(value, 4)
+
+    def print(self):
+        print(f"\n{'FIGURE':26}{'KITH':>14}  {'PEER':26}{'RATIO':>6}  MIDDLE HALF")
+        for name, ours, theirs, ratio, spread in self._rows:
+            print(f"{name:26}{ours:>14}  {theirs:26}{ratio:>6}  {spread}".rstrip())
 
 
-def certificates(directory):
-    """A P-256 authority and a leaf for both nginx."""
-    openssl(directory, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-            "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=bench", "-days", "2")
-    openssl(directory, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-            "-keyout", "leaf.key", "-out", "leaf.csr", "-subj", "/CN=peer")
-    (directory / "ext").write_text("subjectAltName=DNS:peer\nextendedKeyUsage=serverAuth,clientAuth\n")
-    openssl(directory, "x509", "-req", "-in", "leaf.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-            "-CAcreateserial", "-days", "2", "-extfile", "ext", "-out", "leaf.pem")
+class Sample:
+    """One round of one system."""
+
+    def __init__(self, pair, load):
+        before = cpu_seconds(pair.pids)
+        outcome = load()
+        spent = cpu_seconds(pair.pids) - before
+        if not outcome.done:
+            raise Absent("not one exchange succeeded; it may not speak this protocol")
+        if outcome.failed:
+            raise Absent(f"{outcome.failed} of {outcome.done} exchanges failed")
+        self.cost = spent * 1e6 / outcome.done
+        self.rate = outcome.done / outcome.seconds
+        self.p50 = outcome.p50_us
 
 
-class NginxPair:
-    """nginx as both sidecars, configured as spec'd for equals: keep-alive to everywhere, no logs."""
+class Benchmark:
+    def __init__(self, mesh, rounds, seconds, connections):
+        self.mesh, self.rounds, self.seconds, self.idle_connections = (
+            mesh, rounds, seconds, connections)
+        self.report = Report()
+        self.origin = Origin(mesh)
+        pin(self.origin.pids, LOAD_CORE)
+        self.kith = KithPair(mesh, self.origin)
 
-    def __init__(self, mesh, application):
-        self.directory = mesh.directory / "nginx-pair"
-        self.directory.mkdir()
-        certificates(self.directory)
-        tls, self.port = free_port(), free_port()
-        keep = "keepalive 2048; keepalive_requests 100000000; keepalive_timeout 600s;"
-        proxy = ('proxy_http_version 1.1; proxy_set_header Connection ""; '
-                 "proxy_request_buffering off; proxy_max_temp_file_size 0; "
-                 "proxy_buffer_size 16k; proxy_buffers 8 16k;")
-        suite = "Ciphersuites TLS_AES_128_GCM_SHA256"
-        files = self.directory
-        self._server = self._start(mesh, "server", f"""
-          upstream app {{ server 127.0.0.1:{application}; {keep} }}
-          server {{
-            listen 127.0.0.1:{tls} ssl backlog=4096;
-            ssl_certificate {files}/leaf.pem; ssl_certificate_key {files}/leaf.key;
-            ssl_client_certificate {files}/ca.pem; ssl_verify_client on;
-            ssl_protocols TLSv1.3; ssl_conf_command {suite};
-            ssl_session_cache shared:S:10m; ssl_buffer_size 16k;
-            location / {{ {proxy} proxy_pass http://app; }}
-          }}""")
-        self._client = self._start(mesh, "client", f"""
-          upstream peer {{ server 127.0.0.1:{tls}; {keep} }}
-          server {{
-            listen 127.0.0.1:{self.port} backlog=4096;
-            location / {{
-              {proxy} proxy_pass https://peer;
-              proxy_ssl_certificate {files}/leaf.pem; proxy_ssl_certificate_key {files}/leaf.key;
-              proxy_ssl_trusted_certificate {files}/ca.pem; proxy_ssl_verify on;
-              proxy_ssl_name peer; proxy_ssl_server_name on; proxy_ssl_protocols TLSv1.3;
-              proxy_ssl_conf_command {suite}; proxy_ssl_session_reuse on;
-            }}
-          }}""")
-        await_true("the nginx pair answers", lambda: request(self.port).status == 200)
-        self.pids = family(self._server.pid) + family(self._client.pid)
+    def run(self):
+        # First what needs sidecars that have carried nothing yet.
+        self.idle_process()
+        self.kith.await_answers()
+        self.nginx = NginxPair(self.mesh, self.origin)
+        self.haproxy = HaproxyPair(self.mesh, self.origin, "http/1.1")
+        self.haproxy_h2 = HaproxyPair(self.mesh, self.origin, "h2")
+        for scenario, figures in (
+                (self.http1, ("http1_cpu_vs_nginx", "http1_cpu_vs_haproxy",
+                              "http1_cpu_vs_haproxy_h2", "http1_rps_vs_best")),
+                (self.http2, ("http2_cpu_vs_haproxy_h2",)),
+                (self.grpc, ("grpc_cpu_vs_nginx", "grpc_cpu_vs_haproxy_h2")),
+                (self.tcp, ("tcp_cpu_vs_nginx",)),
+                (self.bulk, ("bulk_cpu_vs_nginx", "bulk_http_cpu_vs_nginx")),
+                (self.single, ("single_p50_vs_nginx",)),
+                (self.handshake, ("handshake_cpu_vs_nginx",)),
+                (self.idle_memory, ("idle_conn_kib_own", "idle_conn_kib_link")),
+                (self.burst, ("rss_after_burst_ratio",))):
+            print(f"{scenario.__name__}: {scenario.__doc__}", flush=True)
+            try:
+                scenario()
+            except (Absent, AssertionError) as error:
+                self.report.absent(figures, str(error).splitlines()[0])
 
-    def _start(self, mesh, name, servers):
-        temporary = "".join(f"{kind}_temp_path {self.directory}/{name}-{kind};" for kind in
-                            ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-        path = self.directory / f"{name}.conf"
-        path.write_text(f"""
-          daemon off; pid {self.directory}/{name}.pid; error_log stderr crit; worker_processes 1;
-          events {{ worker_connections 16384; }}
-          http {{ access_log off; tcp_nodelay on; keepalive_requests 100000000;
-                  keepalive_timeout 600s; {temporary} {servers} }}""")
-        process = Process(f"nginx-pair-{name}", ["nginx", "-c", path, "-e", "stderr"], mesh.directory)
-        mesh._extra.append(process)
-        return process
+    def interleave(self, systems, load):
+        """Samples by system. `load(pair)` makes one; the order turns round every time (ABBA)."""
+        for name, pair in systems.items():
+            try:
+                Sample(pair, lambda: load(pair, 1))  # Connections are made, memory is warm.
+            except (Absent, AssertionError) as error:
+                raise Absent(f"{name}: {str(error).splitlines()[0]}") from error
+        samples = {name: [] for name in systems}
+        for number in range(self.rounds):
+            order = list(systems) if number % 2 == 0 else list(reversed(systems))
+            for name in order:
+                samples[name].append(Sample(systems[name],
+                                            lambda: load(systems[name], self.seconds)))
+            told = ", ".join(f"{name} {samples[name][-1].cost:.1f}" for name in systems)
+            print(f"  round {number + 1}/{self.rounds}, us of CPU each: {told}", flush=True)
+        return samples
 
+    def cpu_ratios(self, samples, figures, unit="us"):
+        ours = [sample.cost for sample in samples["kith"]]
+        for figure, peer in figures.items():
+            self.report.ratio(figure, peer, ours, [sample.cost for sample in samples[peer]], unit)
 
-class KithPair:
-    def __init__(self, mesh, application):
-        mesh.write("mesh.yaml", documents(service("backend", application),
-                                          allow("readers", "backend", """\
-  - from:
-    - source: {principals: ["cluster.local/ns/demo/sa/frontend"]}
-    to:
-    - operation: {methods: ["GET"]}""")))
-        mesh.start()
-        backend = mesh.add("backend", inbound=[(application, "HTTP")], start=False)
-        frontend = mesh.add("frontend", outbound=[(HOST, 80)], start=False)
-        for workload in (backend, frontend):
-            # Logs off, as on the other side; policy and metrics as they are by default.
-            text = workload.config_path.read_text()
-            workload.config_path.write_text(
-                text.replace(f"  accessLog: {workload.access_log}\n", ""))
-            workload.start().await_ready()
-        self.port = frontend.outbound[HOST]
-        await_true("the Kith pair answers", lambda: request(self.port).status == 200)
-        self.pids = [backend.process.pid, frontend.process.pid]
+    def http1(self):
+        """HTTP/1.1, keep-alive, 64 connections, bodies of 104 bytes"""
+        samples = self.interleave(
+            {"kith": self.kith, "nginx": self.nginx, "haproxy": self.haproxy,
+             "haproxy_h2": self.haproxy_h2},
+            lambda pair, seconds: wrk(pair.ports["http"], 64, seconds))
+        self.cpu_ratios(samples, {"http1_cpu_vs_nginx": "nginx", "http1_cpu_vs_haproxy": "haproxy",
+                                  "http1_cpu_vs_haproxy_h2": "haproxy_h2"})
+        rates = {name: [sample.rate for sample in each] for name, each in samples.items()}
+        best = max(("nginx", "haproxy"), key=lambda name: statistics.median(rates[name]))
+        self.report.ratio("http1_rps_vs_best", best, rates["kith"], rates[best], "/s")
 
+    def http2(self):
+        """HTTP/2 all the way, 8 connections of 8 streams"""
+        self.cpu_ratios(self.interleave(
+            {"kith": self.kith, "haproxy_h2": self.haproxy_h2},
+            lambda pair, seconds: h2load(pair.ports["h2"], seconds)),
+            {"http2_cpu_vs_haproxy_h2": "haproxy_h2"})
 
-def measure(pair, seconds):
-    """CPU microseconds of the pair per request, and requests per second."""
-    before, started = cpu_seconds(pair.pids), time.monotonic()
-    requests, failed = Load(pair.port, seconds, CONNECTIONS).finish()
-    spent, elapsed = cpu_seconds(pair.pids) - before, time.monotonic() - started
-    assert failed == 0, f"{failed} requests failed"
-    return spent * 1e6 / requests, requests / elapsed
+    def grpc(self):
+        """unary gRPC, 8 connections of 8 streams"""
+        message = self.mesh.directory / "grpc-message"
+        message.write_bytes(b"\0" + (99).to_bytes(4, "big") + b"x" * 99)
+        self.cpu_ratios(self.interleave(
+            {"kith": self.kith, "nginx": self.nginx, "haproxy_h2": self.haproxy_h2},
+            lambda pair, seconds: h2load(pair.ports["grpc"], seconds, "--data", message,
+                                         "--header", "content-type: application/grpc",
+                                         "--header", "te: trailers")),
+            {"grpc_cpu_vs_nginx": "nginx", "grpc_cpu_vs_haproxy_h2": "haproxy_h2"})
 
+    def tcp(self):
+        """opaque TCP, 64 connections, messages of 104 bytes there and back; nginx stream"""
+        self.cpu_ratios(self.interleave(
+            {"kith": self.kith, "nginx": self.nginx},
+            lambda pair, seconds: tcp_load("pingpong", pair.ports["tcp"], 64, seconds)),
+            {"tcp_cpu_vs_nginx": "nginx"})
 
-def quartiles(values):
-    if len(values) < 4:
-        return min(values), max(values)
-    low, _, high = statistics.quantiles(values, n=4)
-    return low, high
+    def bulk(self):
+        """bodies of 1 MiB, 16 connections: opaque TCP beside nginx stream, then HTTP beside nginx"""
+        systems = {"kith": self.kith, "nginx": self.nginx}
+        for figure, port in (("bulk_cpu_vs_nginx", "bulk"), ("bulk_http_cpu_vs_nginx", "http")):
+            self.cpu_ratios(self.interleave(
+                systems, lambda pair, seconds: wrk(pair.ports[port], 16, seconds, "/1m")),
+                {figure: "nginx"})
+
+    def single(self):
+        """one connection, everything on one core: the median latency"""
+        pin(self.origin.pids, PAIR_CORE)
+        try:
+            samples = self.interleave(
+                {"kith": self.kith, "nginx": self.nginx},
+                lambda pair, seconds: wrk(pair.ports["http"], 1, seconds, core=PAIR_CORE))
+        finally:
+            pin(self.origin.pids, LOAD_CORE)
+        p50 = {name: [sample.p50 for sample in each] for name, each in samples.items()}
+        self.report.ratio("single_p50_vs_nginx", "nginx", p50["kith"], p50["nginx"], "us")
+
+    def handshake(self):
+        """opaque TCP, a new connection and a full mutual handshake for each message"""
+        before, done = self.kith.handshakes(), 0
+
+        def load(pair, seconds):
+            nonlocal done
+            outcome = tcp_load("connect", pair.ports["handshake"], 16, seconds)
+            done += outcome.done if pair is self.kith else 0
+            return outcome
+
+        samples = self.interleave({"kith": self.kith, "nginx": self.nginx}, load)
+        made = self.kith.handshakes() - before
+        if made < 0.95 * done:
+            raise Absent(f"{done} connections made only {made:.0f} handshakes: they share links")
+        self.cpu_ratios(samples, {"handshake_cpu_vs_nginx": "nginx"})
+
+    def idle_process(self):
+        """sidecars that have carried nothing"""
+        resident, private = zip(*(measure.memory_kib(pid) for pid in self.kith.pids))
+        self.idle_rss = resident
+        self.report.value("idle_rss_mib", max(resident) / 1024, "MiB")
+        self.report.value("idle_private_mib", max(private) / 1024, "MiB")
+
+    def idle_memory(self):
+        """idle opaque connections: growth of resident memory per connection and proxy"""
+        kept = measure.connections_to(self.kith.link_port)
+        growth, links = self.growth(self.kith)
+        peer, _ = self.growth(self.nginx)
+        figure, other = "idle_conn_kib_own", "idle_conn_kib_link"
+        if links - kept < self.idle_connections:
+            figure, other = other, figure
+        self.report.value(figure, growth, "KiB", f"nginx {peer:.2f} KiB")
+        self.report.absent([other], "the sidecars multiplex" if figure == "idle_conn_kib_link"
+                           else "no multiplexing link between the sidecars")
+
+    def growth(self, pair):
+        """(KiB, connections between the pair) with all the idle connections open."""
+        def resident():
+            return sum(measure.memory_kib(pid)[0] for pid in pair.pids)
+        before = resident()
+        idle = IdleConnections(pair.ports["tcp"], self.idle_connections)
+        time.sleep(1)
+        grown, links = resident() - before, measure.connections_to(self.kith.link_port)
+        idle.close()
+        return grown / self.idle_connections / 2, links
+
+    def burst(self):
+        """resident memory after a burst, by that before the first connection"""
+        wrk(self.kith.ports["http"], 512, 3)
+        wrk(self.kith.ports["http"], 32, 2, "/1m")
+        IdleConnections(self.kith.ports["tcp"], self.idle_connections).close()
+        time.sleep(SETTLE_SECONDS)
+        after = [measure.memory_kib(pid)[0] for pid in self.kith.pids]
+        self.report.value("rss_after_burst_ratio", max(a / b for a, b in zip(after, self.idle_rss)),
+                          "x", f"{max(after) / 1024:.1f} MiB after")
 
 
 def main():
-    rounds, seconds, json_path = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, required=True)
+    parser.add_argument("--seconds", type=int, required=True)
+    parser.add_argument("--idle-connections", type=int, required=True)
+    parser.add_argument("--json", type=pathlib.Path)
+    arguments = parser.parse_args()
     with Mesh() as mesh:
-        application, _ = mesh.nginx(f"location / {{ access_log off; return 200 {BODY}; }}")
-        pairs = {"kith": KithPair(mesh, application), "nginx": NginxPair(mesh, application)}
-        for pair in pairs.values():
-            measure(pair, 1)
-        cost, rate = {"kith": [], "nginx": []}, {"kith": [], "nginx": []}
-        for number in range(rounds):
-            for name in ("kith", "nginx") if number % 2 == 0 else ("nginx", "kith"):
-                microseconds, per_second = measure(pairs[name], seconds)
-                cost[name].append(microseconds)
-                rate[name].append(per_second)
-            print(f"round {number + 1}/{rounds}: kith {cost['kith'][-1]:.1f} us/request, "
-                  f"nginx {cost['nginx'][-1]:.1f}", flush=True)
-        ratios = [k / n for k, n in zip(cost["kith"], cost["nginx"])]
-        speeds = [k / n for k, n in zip(rate["kith"], rate["nginx"])]
-        figures = {"http1_cpu_vs_nginx": statistics.median(ratios),
-                   "http1_rps_vs_nginx": statistics.median(speeds)}
-        print(f"\n{'FIGURE':24}{'KITH':>10}{'NGINX':>10}{'RATIO':>8}  MIDDLE HALF")
-        for key, values, unit in (("http1_cpu_vs_nginx", cost, "us"), ("http1_rps_vs_nginx", rate, "/s")):
-            spread = quartiles(ratios if key == "http1_cpu_vs_nginx" else speeds)
-            print(f"{key:24}{statistics.median(values['kith']):>8.1f}{unit}"
-                  f"{statistics.median(values['nginx']):>8.1f}{unit}{figures[key]:>8.2f}  "
-                  f"{spread[0]:.2f} to {spread[1]:.2f}")
-        if json_path:
-            pathlib.Path(json_path).write_text(json.dumps(figures, indent=2) + "\n")
+        benchmark = Benchmark(mesh, arguments.rounds, arguments.seconds,
+                              arguments.idle_connections)
+        try:
+            benchmark.run()
+        finally:
+            benchmark.origin.close()
+        benchmark.report.print()
+        if arguments.json:
+            arguments.json.write_text(json.dumps(benchmark.report.figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":
