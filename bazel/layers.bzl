@@ -5,7 +5,7 @@ LAYERS = [
     ["config", "event", "telemetry"],
     ["net", "mesh"],
     ["tls", "http", "policy", "x509"],
-    ["identity"],
+    ["identity", "jwt", "ratelimit", "extauthz"],
     ["control", "proxy"],
     ["sidecar", "controlplane", "ctl"],
 ]
