@@ -2,7 +2,7 @@
 
 LAYERS = [
     ["base"],
-    ["config", "event", "telemetry"],
+    ["capture", "config", "event", "telemetry"],
     ["net", "mesh"],
     ["tls", "http", "policy", "x509"],
     ["identity", "jwt", "ratelimit", "extauthz"],

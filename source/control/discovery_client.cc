@@ -139,6 +139,13 @@ void DiscoveryClient::SetServedCertificate(const mesh::v1::ServedCertificate& ce
   stream_->Write(std::move(news));
 }
 
+void DiscoveryClient::Want(const std::string& service) {
+  DiscoveryStream::Request request;
+  // Without a stream the next one begins with it.
+  if (!store_.Want(service, request) || stream_ == nullptr || leaving_) return;
+  stream_->Write(std::move(request));
+}
+
 void DiscoveryClient::SayGoodbye(absl::AnyInvocable<void()> done) {
   leaving_ = true;
   timer_.Stop();

@@ -68,6 +68,9 @@ class DiscoveryClient : private DiscoveryStream::Handler {
   void Start();
   // What the sidecar presents now, for the control plane's status.
   void SetServedCertificate(const mesh::v1::ServedCertificate& certificate);
+  // The data path needs a service, by its host or by an IP address: its resource, or its absence,
+  // is in a later update.
+  void Want(const std::string& service);
   // Tells the control plane that this workload leaves, and opens no stream again. `done` is called
   // once the stream has ended, never before this returns.
   void SayGoodbye(absl::AnyInvocable<void()> done);

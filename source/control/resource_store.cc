@@ -51,7 +51,33 @@ ResourceStore::ResourceStore(Options options) : options_(std::move(options)) {
 std::vector<std::string> ResourceStore::NamesOf(const Kind& kind) const {
   if (kind.take == &ResourceStore::TakeBundle) return {kWildcard};
   if (kind.take == &ResourceStore::TakeWorkload) return {kSelf};
-  return options_.services;
+  std::vector<std::string> names = options_.services;
+  names.insert(names.end(), wanted_order_.begin(), wanted_order_.end());
+  return names;
+}
+
+bool ResourceStore::IsUsed(const std::string& service) const {
+  return wanted_.contains(service) || std::find(options_.services.begin(), options_.services.end(),
+                                                service) != options_.services.end();
+}
+
+bool ResourceStore::Want(const std::string& name, Request& request) {
+  if (IsUsed(name)) return false;
+  request.set_type_url(kKinds[2].type_url);
+  if (wanted_.size() >= kMaxWanted) {
+    const auto oldest =
+        std::find_if(wanted_order_.begin(), wanted_order_.end(),
+                     [this](const std::string& each) { return absent_.contains(each); });
+    if (oldest == wanted_order_.end()) return false;
+    request.add_resource_names_unsubscribe(*oldest);
+    absent_.erase(*oldest);
+    wanted_.erase(*oldest);
+    wanted_order_.erase(oldest);
+  }
+  wanted_.insert(name);
+  wanted_order_.push_back(name);
+  request.add_resource_names_subscribe(name);
+  return true;
 }
 
 std::vector<ResourceStore::Request> ResourceStore::Subscriptions() const {
@@ -103,7 +129,8 @@ ResourceStore::Result ResourceStore::Apply(const Response& response) {
     for (const std::string& name : response.removed_resources()) {
       const absl::Status removed = (this->*kind->remove)(name);
       if (!removed.ok()) note(name.substr(0, 256), removed);
-      if (removed.ok() && versions.erase(name) > 0) result.changed = true;
+      const bool news = kind->take == &ResourceStore::TakeService && wanted_.contains(name);
+      if (removed.ok() && (versions.erase(name) > 0 || news)) result.changed = true;
     }
   }
   if (result.changed) ++changes_;
@@ -159,17 +186,16 @@ absl::Status ResourceStore::RemoveWorkload(const std::string&) {
 }
 
 absl::Status ResourceStore::TakeService(const Resource& resource) {
-  if (std::find(options_.services.begin(), options_.services.end(), resource.name()) ==
-      options_.services.end()) {
-    return absl::InvalidArgumentError("was not asked for");
-  }
+  if (!IsUsed(resource.name())) return absl::InvalidArgumentError("was not asked for");
   KITH_ASSIGN_OR_RETURN(const auto message, Unpack<mesh::v1::Service>(resource.resource()));
   KITH_ASSIGN_OR_RETURN(services_[resource.name()], TranslateService(message, resource.name()));
+  absent_.erase(resource.name());
   return absl::OkStatus();
 }
 
 absl::Status ResourceStore::RemoveService(const std::string& name) {
   services_.erase(name);
+  if (wanted_.contains(name)) absent_.insert(name);
   return absl::OkStatus();
 }
 
@@ -178,6 +204,7 @@ Update ResourceStore::Current() const {
   snapshot->version = changes_;
   snapshot->modes = settings_.modes;
   for (const auto& [host, service] : services_) snapshot->services[host] = service;
+  snapshot->absent.insert(absent_.begin(), absent_.end());
   Update update;
   update.snapshot = std::move(snapshot);
   update.policies = settings_.policies;

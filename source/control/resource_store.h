@@ -6,9 +6,11 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,6 +47,12 @@ class ResourceStore {
   // What a new stream begins with: for each type, everything wanted and the versions already held.
   std::vector<Request> Subscriptions() const;
 
+  // A service that is used from now on; false when it is already, or when there are kMaxWanted of
+  // those that came this way and are all somebody's. Of those that are nobody's the oldest is given
+  // up for it. The request tells the control plane.
+  static constexpr size_t kMaxWanted = 4096;
+  bool Want(const std::string& name, Request& request);
+
   struct Result {
     Request answer;  // The ACK or the NACK.
     absl::Status status;
@@ -68,6 +76,7 @@ class ResourceStore {
   absl::Status RemoveWorkload(const std::string& name);
   absl::Status RemoveService(const std::string& name);
   std::vector<std::string> NamesOf(const Kind& kind) const;
+  bool IsUsed(const std::string& service) const;
 
   const Options options_;
   uint64_t changes_ = 0;
@@ -77,6 +86,9 @@ class ResourceStore {
   bool configured_ = false;
   WorkloadSettings settings_;
   std::map<std::string, std::shared_ptr<const mesh::Service>> services_;
+  std::set<std::string> wanted_;
+  std::deque<std::string> wanted_order_;  // The oldest first.
+  std::set<std::string> absent_;          // Of wanted_: the control plane knows none.
 };
 
 }  // namespace kith::control

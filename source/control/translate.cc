@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "kith/mesh/v1/resources.pb.h"
 #include "source/base/status.h"
@@ -141,6 +142,25 @@ absl::Status AddEndpoint(const ProtoEndpoint& from, const std::vector<base::Spif
   return absl::OkStatus();
 }
 
+bool IsIpAddress(absl::string_view text) {
+  const bool v6 = absl::StrContains(text, ':');
+  return base::SocketAddress::Parse(v6 ? absl::StrCat("[", text, "]:1") : absl::StrCat(text, ":1"))
+      .ok();
+}
+
+absl::StatusOr<mesh::CapturedWorkload> Captured(const mesh::v1::CapturedWorkload& from) {
+  mesh::CapturedWorkload workload;
+  workload.workload = from.workload();
+  KITH_ASSIGN_OR_RETURN(auto principal, Principal("capturedWorkload.principal", from.principal()));
+  workload.principals.push_back(std::move(principal));
+  KITH_ASSIGN_OR_RETURN(workload.tls, Tls("capturedWorkload.tls", from.tls()));
+  for (const auto& [number, tls] : from.port_tls()) {
+    KITH_ASSIGN_OR_RETURN(const uint16_t port, Port("capturedWorkload.portTls", number));
+    KITH_ASSIGN_OR_RETURN(workload.port_tls[port], Tls("capturedWorkload.portTls", tls));
+  }
+  return workload;
+}
+
 }  // namespace
 
 absl::StatusOr<WorkloadSettings> TranslateWorkload(const mesh::v1::WorkloadConfig& config,
@@ -186,12 +206,16 @@ absl::StatusOr<WorkloadSettings> TranslateWorkload(const mesh::v1::WorkloadConfi
 absl::StatusOr<std::shared_ptr<const mesh::Service>> TranslateService(
     const mesh::v1::Service& service, absl::string_view name) {
   KITH_RETURN_IF_ERROR(CheckKnown(service));
-  if (service.host().empty() || service.host() != name) {
+  if (service.host().empty() || (service.host() != name && !IsIpAddress(name))) {
     return Bad("host", absl::StrCat("\"", service.host(), "\" is not the resource's name"));
   }
   auto result = std::make_shared<mesh::Service>();
   result->host = service.host();
   result->name_space = service.namespace_();
+  if (service.has_captured_workload()) {
+    KITH_ASSIGN_OR_RETURN(result->captured, Captured(service.captured_workload()));
+    return std::shared_ptr<const mesh::Service>(std::move(result));
+  }
   KITH_ASSIGN_OR_RETURN(result->ports, Ports(service));
   std::vector<base::SpiffeId> names;
   for (const std::string& text : service.subject_alt_names()) {

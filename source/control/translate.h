@@ -40,7 +40,7 @@ struct WorkloadSettings {
 absl::StatusOr<WorkloadSettings> TranslateWorkload(const mesh::v1::WorkloadConfig& config,
                                                    absl::string_view trust_domain);
 
-// `name` is the resource's, which must be the host.
+// `name` is the resource's, which must be the host or an IP address.
 absl::StatusOr<std::shared_ptr<const mesh::Service>> TranslateService(
     const mesh::v1::Service& service, absl::string_view name);
 

@@ -2,6 +2,11 @@
 
 namespace kith::mesh {
 
+EndpointTls CapturedWorkload::ForPort(uint16_t port) const {
+  const auto found = port_tls.find(port);
+  return found == port_tls.end() ? tls : found->second;
+}
+
 const ServicePort* Service::FindPort(uint16_t number) const {
   for (const ServicePort& port : ports) {
     if (port.number == number) return &port;

@@ -11,13 +11,16 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/optional.h"
 #include "source/base/socket_address.h"
 #include "source/base/spiffe_id.h"
 
 namespace kith::mesh {
 
-enum class Protocol : uint8_t { kHttp, kTcp };
+// kDetect: by the ALPN of mutual TLS, or by the first bytes.
+enum class Protocol : uint8_t { kHttp, kTcp, kDetect };
 
 // How an endpoint is spoken to.
 enum class EndpointTls : uint8_t { kMutual, kPlaintext };
@@ -36,6 +39,8 @@ struct Endpoint {
   // The identities it may prove; never empty for kMutual.
   std::vector<base::SpiffeId> principals;
   uint32_t weight = 1;
+  // The local IP address to connect from; none lets the kernel choose.
+  base::SocketAddress source;
 };
 
 struct ServicePort {
@@ -44,10 +49,21 @@ struct ServicePort {
   std::vector<Endpoint> endpoints;
 };
 
+// A workload that answers every port at one address, for connections to that address.
+struct CapturedWorkload {
+  std::string workload;  // "namespace/name".
+  std::vector<base::SpiffeId> principals;
+  EndpointTls tls = EndpointTls::kMutual;
+  absl::flat_hash_map<uint16_t, EndpointTls> port_tls;
+
+  EndpointTls ForPort(uint16_t port) const;
+};
+
 struct Service {
   std::string host;
   std::string name_space;
   std::vector<ServicePort> ports;
+  absl::optional<CapturedWorkload> captured;  // Instead of ports.
 
   const ServicePort* FindPort(uint16_t number) const;
 };
@@ -64,7 +80,10 @@ struct WorkloadModes {
 struct Snapshot {
   uint64_t version = 0;  // Grows with every change.
   WorkloadModes modes;
+  // By host, and by the IP addresses that captured connections went to.
   absl::flat_hash_map<std::string, std::shared_ptr<const Service>> services;
+  // What was asked for and is nobody's in the mesh.
+  absl::flat_hash_set<std::string> absent;
 
   const Service* FindService(absl::string_view host) const;
 };

@@ -15,6 +15,7 @@
 #include "source/event/timer.h"
 #include "source/event/uv_error.h"
 #include "source/net/listening_socket.h"
+#include "source/net/original_destination.h"
 #include "source/net/uv_socket.h"
 
 namespace kith::net {
@@ -87,6 +88,10 @@ struct Listener::State {
       close(connection);
       return Count(-error);
     }
+    if (captured) {
+      const base::SocketAddress original = OriginalDestination(connection, remote.family());
+      if (original.family() != AF_UNSPEC) socket->set_local(original);
+    }
     accepted(MakeSocketStream(std::move(socket)));
   }
 
@@ -113,6 +118,7 @@ struct Listener::State {
   event::Loop& loop;
   int descriptor;
   AcceptCallback accepted;
+  bool captured = false;
   uv_poll_t poll;
   std::optional<event::Timer> pause;
   base::SocketAddress local;
@@ -143,6 +149,7 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Create(event::Loop& loop,
     state->device = file.st_dev;
     state->inode = file.st_ino;
   }
+  state->captured = options.captured;
   state->Poll();
   return std::unique_ptr<Listener>(new Listener(state.release()));
 }

@@ -21,6 +21,11 @@ class Listener {
     bool reuse_port = false;      // Several workers listen on one port.
     int backlog = 4096;
     int unix_mode = 0600;  // Of the socket's file; set before it can be connected to.
+    // Connections come redirected: a stream's local() is where it was going before. That of one
+    // that came directly is the listener's own address.
+    bool captured = false;
+    // They come by TPROXY, which keeps the destination; needs the capability NET_ADMIN.
+    bool transparent = false;
   };
   using AcceptCallback = absl::AnyInvocable<void(std::unique_ptr<Stream>)>;
 

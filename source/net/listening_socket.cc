@@ -81,6 +81,15 @@ absl::Status BindTcp(int descriptor, const Listener::Options& options,
       return event::UvError(error, attempted, "the kernel does not share ports (SO_REUSEPORT)");
     }
   }
+  if (options.transparent) {
+    const bool v6 = options.address.family() == AF_INET6;
+    if (int error = SetOption(descriptor, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
+                              v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, 1);
+        error != 0) {
+      return event::UvError(error, attempted,
+                            "transparent listeners need root or the capability NET_ADMIN");
+    }
+  }
   SetInheritedOptions(descriptor);
   if (int error = Bind(descriptor, options.address); error != 0) {
     return event::UvError(error, attempted, TcpHint(error));

@@ -1,7 +1,11 @@
 #include "source/net/socket_stream.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <uv.h>
 
+#include <cerrno>
 #include <optional>
 #include <string>
 #include <utility>
@@ -22,8 +26,9 @@ constexpr unsigned kKeepAliveSeconds = 60;
 class Attempt {
  public:
   Attempt(event::Loop& loop, const base::SocketAddress& address, absl::Duration timeout,
-          absl::string_view hint, ConnectCallback done)
+          absl::string_view hint, ConnectCallback done, const base::SocketAddress& source)
       : address_(address),
+        source_(source),
         timeout_(timeout),
         hint_(hint),
         done_(std::move(done)),
@@ -53,9 +58,25 @@ class Attempt {
       uv_pipe_connect(&request_, socket_->pipe(), address_.UnixPath().c_str(), &OnConnect);
       return 0;
     }
+    if (source_.family() != AF_UNSPEC) {
+      if (int error = BindSource(); error != 0) return error;
+    }
     // Noted now, applied when libuv makes the socket.
     uv_tcp_nodelay(socket_->tcp(), 1);
     return uv_tcp_connect(&request_, socket_->tcp(), address_.get(), &OnConnect);
+  }
+
+  // The port is left for connect() to choose, which can then use one number towards many
+  // destinations.
+  int BindSource() {
+    const int descriptor = socket(source_.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return -errno;
+    const int on = 1;
+    setsockopt(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    int error = bind(descriptor, source_.get(), source_.length()) == 0 ? 0 : -errno;
+    if (error == 0) error = uv_tcp_open(socket_->tcp(), descriptor);
+    if (error != 0) close(descriptor);
+    return error;
   }
 
   static void OnConnect(uv_connect_t* request, int error) noexcept {
@@ -104,6 +125,7 @@ class Attempt {
   }
 
   base::SocketAddress address_;
+  base::SocketAddress source_;
   absl::Duration timeout_;
   std::string hint_;
   ConnectCallback done_;
@@ -127,9 +149,9 @@ class AttemptConnector final : public Connector {
 
 std::unique_ptr<Connector> Connect(event::Loop& loop, const base::SocketAddress& address,
                                    absl::Duration timeout, absl::string_view hint,
-                                   ConnectCallback done) {
+                                   ConnectCallback done, const base::SocketAddress& source) {
   return std::make_unique<AttemptConnector>(
-      new Attempt(loop, address, timeout, hint, std::move(done)));
+      new Attempt(loop, address, timeout, hint, std::move(done), source));
 }
 
 }  // namespace kith::net

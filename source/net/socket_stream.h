@@ -23,9 +23,10 @@ class Connector {
 // Calls `done` once, never before Connect() returns: with a stream not yet reading, or with
 // UNAVAILABLE / DEADLINE_EXCEEDED such as "connect 10.0.0.7:8080: connection refused; is the
 // application listening there?". `hint` is that last part. Inside `done` the Connector may be
-// destroyed.
+// destroyed. `source`, if given, is the local IP address to connect from.
 std::unique_ptr<Connector> Connect(
     event::Loop& loop, const base::SocketAddress& address, absl::Duration timeout,
-    absl::string_view hint, absl::AnyInvocable<void(absl::StatusOr<std::unique_ptr<Stream>>)> done);
+    absl::string_view hint, absl::AnyInvocable<void(absl::StatusOr<std::unique_ptr<Stream>>)> done,
+    const base::SocketAddress& source = {});
 
 }  // namespace kith::net

@@ -42,6 +42,9 @@ class UvSocket final : private event::EndOfTurn, private event::Lingering {
   // After tcp() or pipe() has connected.
   void SetConnected(const base::SocketAddress& remote);
 
+  // For a connection that was redirected: where it was going.
+  void set_local(const base::SocketAddress& local) { local_ = local; }
+
   bool is_pipe() const { return is_pipe_; }
   uv_tcp_t* tcp() { return &handle_.tcp; }
   uv_pipe_t* pipe() { return &handle_.pipe; }

@@ -23,6 +23,15 @@ inline std::vector<std::string> ServerAlpn(mesh::Protocol protocol) {
   return {};
 }
 
+// What a connection carries whose port does not say it: HTTP only when the client names one of the
+// mesh's protocols for it (spec: Istio's STRICT port of protocol "auto").
+inline mesh::Protocol ProtocolOf(const std::vector<std::string>& offered) {
+  for (const std::string& protocol : offered) {
+    if (protocol == "istio-http/1.1" || protocol == "istio-http/1.0") return mesh::Protocol::kHttp;
+  }
+  return mesh::Protocol::kTcp;
+}
+
 // Whether a client's offer says that it is a sidecar: what PERMISSIVE ports terminate.
 inline bool OffersMesh(const std::vector<std::string>& offered) {
   for (const std::string& protocol : offered) {

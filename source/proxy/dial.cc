@@ -38,10 +38,12 @@ Dial::Dial(WorkerState& worker, const mesh::Endpoint& endpoint, mesh::Protocol p
   const absl::string_view hint = tls_ == mesh::EndpointTls::kMutual
                                      ? "is the sidecar of that workload running?"
                                      : "is the application listening there?";
-  connector_ = net::Connect(worker_.loop, endpoint.address, worker_.options.timeouts.connect, hint,
-                            [this](absl::StatusOr<std::unique_ptr<net::Stream>> stream) {
-                              OnConnected(std::move(stream));
-                            });
+  connector_ = net::Connect(
+      worker_.loop, endpoint.address, worker_.options.timeouts.connect, hint,
+      [this](absl::StatusOr<std::unique_ptr<net::Stream>> stream) {
+        OnConnected(std::move(stream));
+      },
+      endpoint.source);
 }
 
 void Dial::OnConnected(absl::StatusOr<std::unique_ptr<net::Stream>> stream) {

@@ -36,6 +36,22 @@ InboundSession::InboundSession(WorkerState& worker, SessionSet& sessions, Inboun
     : worker_(worker),
       sessions_(sessions),
       port_(port),
+      protocol_(port.options.protocol),
+      remote_(stream->remote()),
+      accepted_(worker.options.clock->Now()),
+      stream_(std::move(stream)),
+      peek_deadline_(worker.loop, [this] { OnPeekTimeout(); }) {
+  worker_.observer.AddConnections(Observer::Direction::kInbound, 1);
+}
+
+InboundSession::InboundSession(WorkerState& worker, SessionSet& sessions,
+                               std::shared_ptr<InboundPort> port,
+                               std::unique_ptr<net::Stream> stream)
+    : worker_(worker),
+      sessions_(sessions),
+      held_(std::move(port)),
+      port_(*held_),
+      protocol_(port_.options.protocol),
       remote_(stream->remote()),
       accepted_(worker.options.clock->Now()),
       stream_(std::move(stream)),
@@ -85,8 +101,8 @@ void InboundSession::OnData(absl::Span<const uint8_t> bytes) {
   switch (hello.kind) {
     case tls::ClientHello::Kind::kHello:
       if (strict || OffersMesh(hello.alpn)) {
-        StartTls();
-      } else if (port_.options.protocol == mesh::Protocol::kTcp) {
+        StartTls(hello);
+      } else if (protocol_ != mesh::Protocol::kHttp) {
         StartProtocol(peeked_);  // The application's own TLS passes through.
       } else {
         Refuse(Reason::kNoSharedAlpn, "TLS without a mesh protocol on a PERMISSIVE HTTP port");
@@ -120,18 +136,20 @@ void InboundSession::OnPeekTimeout() {
     return;
   }
   stream_->PauseReading();
+  stream_silent_ = peeked_.empty();
   StartProtocol(peeked_);
 }
 
-void InboundSession::StartTls() {
+void InboundSession::StartTls(const tls::ClientHello& hello) {
   if (worker_.tls == nullptr) {
     Refuse(Reason::kNoIdentity, "no certificate of our own yet; is the control plane reachable?");
     return;
   }
   facts_.context = worker_.tls;
+  if (protocol_ == mesh::Protocol::kDetect) protocol_ = ProtocolOf(hello.alpn);
   tls::TlsStream::ServerOptions options;
   options.context = worker_.tls;
-  options.alpn = ServerAlpn(port_.options.protocol);
+  options.alpn = ServerAlpn(protocol_);
   options.handshake_timeout = worker_.options.timeouts.handshake;
   options.first_bytes = std::move(peeked_);
   peeked_.clear();
@@ -155,7 +173,11 @@ void InboundSession::OnHandshake(const tls::HandshakeResult& handshake) {
 }
 
 void InboundSession::StartProtocol(absl::Span<const uint8_t> first_bytes) {
-  if (port_.options.protocol == mesh::Protocol::kTcp) {
+  if (protocol_ == mesh::Protocol::kDetect) {
+    Detect(first_bytes);
+    return;
+  }
+  if (protocol_ == mesh::Protocol::kTcp) {
     StartTunnel(first_bytes);
     return;
   }
@@ -163,6 +185,29 @@ void InboundSession::StartProtocol(absl::Span<const uint8_t> first_bytes) {
                                            facts_.Validity(*worker_.options.clock));
   http_->Start(first_bytes);
   peeked_ = {};
+}
+
+// Plaintext on a port that declares nothing.
+void InboundSession::Detect(absl::Span<const uint8_t> first_bytes) {
+  // Whoever was silent while TLS was awaited has waited enough.
+  if ((first_bytes.empty() && stream_silent_) || IsServerFirst(port_.options.port)) {
+    protocol_ = mesh::Protocol::kTcp;
+    StartProtocol(first_bytes);
+    return;
+  }
+  detection_ = std::make_unique<Detection>(
+      worker_, *stream_, kPermissivePeek,
+      [this](absl::StatusOr<mesh::Protocol> protocol, std::vector<uint8_t> bytes) {
+        worker_.loop.DeleteLater(std::move(detection_));
+        if (!protocol.ok()) {
+          Refuse(Reason::kPeerClosed, std::string(protocol.status().message()));
+          return;
+        }
+        protocol_ = *protocol;
+        peeked_ = std::move(bytes);
+        StartProtocol(peeked_);
+      });
+  detection_->Start(first_bytes);
 }
 
 // ---- TCP ----
@@ -328,6 +373,7 @@ void InboundSession::Leave() {
   left_ = true;
   peek_deadline_.Clear();
   if (dial_ != nullptr) worker_.loop.DeleteLater(std::move(dial_));
+  if (detection_ != nullptr) worker_.loop.DeleteLater(std::move(detection_));
   if (stream_ != nullptr) stream_->Close();
   sessions_.Remove(*this);
 }

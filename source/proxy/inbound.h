@@ -10,11 +10,13 @@
 #include <vector>
 
 #include "source/http/path.h"
+#include "source/proxy/detect.h"
 #include "source/proxy/dial.h"
 #include "source/proxy/endpoint.h"
 #include "source/proxy/http_connection.h"
 #include "source/proxy/session.h"
 #include "source/proxy/tunnel.h"
+#include "source/tls/client_hello.h"
 
 namespace kith::proxy {
 
@@ -22,11 +24,16 @@ namespace kith::proxy {
 struct InboundPort {
   InboundOptions options;
   std::shared_ptr<Endpoint> application;
+
+  void Retire() { application->Retire(); }
 };
 
 class InboundSession final : public Session, private net::StreamHandler, public HttpSession {
  public:
   InboundSession(WorkerState& worker, SessionSet& sessions, InboundPort& port,
+                 std::unique_ptr<net::Stream> stream);
+  // Of a captured connection, whose port lives as long as anybody uses it.
+  InboundSession(WorkerState& worker, SessionSet& sessions, std::shared_ptr<InboundPort> port,
                  std::unique_ptr<net::Stream> stream);
   ~InboundSession() override;
 
@@ -53,10 +60,11 @@ class InboundSession final : public Session, private net::StreamHandler, public 
 
   mesh::MtlsMode Mode() const;
   void OnPeekTimeout();
-  void StartTls();
+  void StartTls(const tls::ClientHello& hello);
   void OnHandshake(const tls::HandshakeResult& handshake);
   // The bytes from here on are the application's protocol.
   void StartProtocol(absl::Span<const uint8_t> first_bytes);
+  void Detect(absl::Span<const uint8_t> first_bytes);
   void StartTunnel(absl::Span<const uint8_t> first_bytes);
   void OnApplicationDialed(Dial::Result result);
   void OnTunnelDone(absl::Status status);
@@ -68,7 +76,10 @@ class InboundSession final : public Session, private net::StreamHandler, public 
 
   WorkerState& worker_;
   SessionSet& sessions_;
+  const std::shared_ptr<InboundPort> held_;
   InboundPort& port_;
+  // The port's, until it is detected.
+  mesh::Protocol protocol_;
   const base::SocketAddress remote_;
   const absl::Time accepted_;
   std::unique_ptr<net::Stream> stream_;  // Until something below takes it.
@@ -76,13 +87,15 @@ class InboundSession final : public Session, private net::StreamHandler, public 
   Deadline peek_deadline_;
   std::vector<uint8_t> peeked_;
   ConnectionFacts facts_;
+  std::unique_ptr<Detection> detection_;
   std::unique_ptr<HttpConnection> http_;
   std::unique_ptr<Dial> dial_;
   std::unique_ptr<Tunnel> tunnel_;
   // The decision that let a tunnel through, for its log line.
   std::string policy_;
   int rule_ = -1;
-  std::string path_;  // Normalized, of the request being routed.
+  std::string path_;            // Normalized, of the request being routed.
+  bool stream_silent_ = false;  // It sent nothing while TLS was awaited.
   bool left_ = false;
 };
 

@@ -23,29 +23,55 @@ bool SameEndpoint(const mesh::Endpoint& a, const mesh::Endpoint& b) {
 // ---- Where a port leads ----
 
 void OutboundPort::Update(const mesh::Snapshot& snapshot) {
+  if (fixed_) return;
   const mesh::Service* service = snapshot.FindService(options_.service);
-  const mesh::ServicePort* port = service != nullptr ? service->FindPort(options_.port) : nullptr;
+  if (service == nullptr) {
+    known_ = false;
+    return Use({}, protocol_, "");
+  }
+  name_space_ = service->name_space;
+  host_ = service->host;
+  if (service->captured) {
+    known_ = true;
+    mesh::Endpoint workload;
+    workload.address = options_.bind;
+    workload.workload = service->captured->workload;
+    workload.tls = service->captured->ForPort(options_.port);
+    workload.principals = service->captured->principals;
+    return Use({workload}, options_.detected, service->host);
+  }
+  const mesh::ServicePort* port = service->FindPort(options_.port);
+  known_ = port != nullptr;
+  if (!known_) return Use({}, protocol_, "");
+  Use(port->endpoints, port->protocol, service->host);
+}
+
+void OutboundPort::PassThrough(const base::SocketAddress& destination) {
+  fixed_ = known_ = true;
+  mesh::Endpoint endpoint;
+  endpoint.address = destination;
+  endpoint.tls = mesh::EndpointTls::kPlaintext;
+  Use({endpoint}, mesh::Protocol::kTcp, "");
+}
+
+void OutboundPort::Use(const std::vector<mesh::Endpoint>& configs, mesh::Protocol protocol,
+                       const std::string& sni) {
+  const bool same_protocol = protocol_ == protocol;
+  protocol_ = protocol;
   std::vector<std::shared_ptr<Endpoint>> before;
   before.swap(endpoints_);
-  configs_.clear();
-  known_ = port != nullptr;
-  if (known_) {
-    const bool same_protocol = protocol_ == port->protocol;
-    protocol_ = port->protocol;
-    name_space_ = service->name_space;
-    configs_ = port->endpoints;
-    for (const mesh::Endpoint& config : configs_) {
-      auto kept = std::find_if(before.begin(), before.end(), [&](const auto& endpoint) {
-        return endpoint != nullptr && same_protocol && SameEndpoint(endpoint->config(), config);
-      });
-      if (kept != before.end()) {
-        endpoints_.push_back(std::move(*kept));
-      } else {
-        Endpoint::Options options;
-        options.sni = options_.service;
-        endpoints_.push_back(
-            std::make_shared<Endpoint>(worker_, config, protocol_, std::move(options)));
-      }
+  configs_ = configs;
+  for (const mesh::Endpoint& config : configs_) {
+    auto kept = std::find_if(before.begin(), before.end(), [&](const auto& endpoint) {
+      return endpoint != nullptr && same_protocol && SameEndpoint(endpoint->config(), config);
+    });
+    if (kept != before.end()) {
+      endpoints_.push_back(std::move(*kept));
+    } else {
+      Endpoint::Options options;
+      options.sni = sni;
+      endpoints_.push_back(
+          std::make_shared<Endpoint>(worker_, config, protocol_, std::move(options)));
     }
   }
   for (const auto& gone : before) {
@@ -90,6 +116,21 @@ OutboundSession::OutboundSession(WorkerState& worker, SessionSet& sessions, Outb
   worker_.observer.AddConnections(Observer::Direction::kOutbound, 1);
 }
 
+OutboundSession::OutboundSession(WorkerState& worker, SessionSet& sessions,
+                                 std::shared_ptr<OutboundPort> port,
+                                 std::unique_ptr<net::Stream> stream,
+                                 std::vector<uint8_t> first_bytes)
+    : worker_(worker),
+      sessions_(sessions),
+      held_(std::move(port)),
+      port_(*held_),
+      remote_(stream->remote()),
+      accepted_(worker.options.clock->Now()),
+      stream_(std::move(stream)),
+      first_bytes_(std::move(first_bytes)) {
+  worker_.observer.AddConnections(Observer::Direction::kOutbound, 1);
+}
+
 OutboundSession::~OutboundSession() {
   worker_.observer.AddConnections(Observer::Direction::kOutbound, -1);
 }
@@ -102,7 +143,8 @@ void OutboundSession::Start() {
   } else {
     http_ = std::make_unique<HttpConnection>(worker_, *this, std::move(stream_),
                                              absl::InfiniteDuration());
-    http_->Start({});
+    const std::vector<uint8_t> first_bytes = std::exchange(first_bytes_, {});
+    http_->Start(first_bytes);
   }
 }
 
@@ -137,9 +179,10 @@ void OutboundSession::OnDialed(Dial::Result result) {
     return;
   }
   upstream_ = std::move(result.facts);
-  tunnel_ = std::make_unique<Tunnel>(std::move(stream_), std::move(result.stream),
-                                     absl::Span<const uint8_t>(), worker_.options.timeouts.idle,
+  tunnel_ = std::make_unique<Tunnel>(std::move(stream_), std::move(result.stream), first_bytes_,
+                                     worker_.options.timeouts.idle,
                                      [this](absl::Status status) { OnTunnelDone(status); });
+  first_bytes_ = {};
   worker_.observer.TunnelOpened(Record());
 }
 
@@ -158,7 +201,7 @@ Routing OutboundSession::Route(const http::RequestHead& head, StoredRequest& out
   http::Header added[2];
   size_t added_count = 0;
   record.request_id = worker_.observer.RequestId(head, added, added_count);
-  if (head.host.empty()) added[added_count++] = {"Host", port_.options().service};
+  if (head.host.empty()) added[added_count++] = {"Host", port_.host()};
   out.Assign(head, head.path, {}, absl::MakeSpan(added, added_count));
   if (head.is_connect) {
     record.reason = Reason::kBadRequest;
@@ -191,7 +234,7 @@ ConnectionRecord OutboundSession::Record() const {
   record.remote = &remote_;
   record.local = &port_.options().bind;
   record.upstream = &upstream_;
-  record.service = port_.options().service;
+  record.service = port_.host();
   record.service_namespace = port_.name_space();
   if (endpoint_ != nullptr) {
     record.destination = &endpoint_->config().address;

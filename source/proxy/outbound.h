@@ -22,6 +22,8 @@ class OutboundPort {
       : options_(std::move(options)), worker_(worker) {}
 
   const OutboundOptions& options() const { return options_; }
+  // A destination outside the mesh: reached as it is, whatever the mesh says.
+  void PassThrough(const base::SocketAddress& destination);
   // Endpoints that stay keep their connections; those that went are retired.
   void Update(const mesh::Snapshot& snapshot);
 
@@ -29,17 +31,24 @@ class OutboundPort {
   bool known() const { return known_; }
   mesh::Protocol protocol() const { return protocol_; }
   absl::string_view name_space() const { return name_space_; }
+  // The service's, as far as the mesh knows one.
+  const std::string& host() const { return host_.empty() ? options_.service : host_; }
   // Null, with the reason, when none but `tried` is left.
   std::shared_ptr<Endpoint> Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
                                    telemetry::Reason& reason);
   void Retire();
 
  private:
+  void Use(const std::vector<mesh::Endpoint>& configs, mesh::Protocol protocol,
+           const std::string& sni);
+
   const OutboundOptions options_;
   WorkerState& worker_;
+  bool fixed_ = false;
   bool known_ = false;
   mesh::Protocol protocol_ = mesh::Protocol::kTcp;
   std::string name_space_;
+  std::string host_;
   std::vector<mesh::Endpoint> configs_;
   std::vector<std::shared_ptr<Endpoint>> endpoints_;  // In the order of configs_.
 };
@@ -48,6 +57,10 @@ class OutboundSession final : public Session, public HttpSession {
  public:
   OutboundSession(WorkerState& worker, SessionSet& sessions, OutboundPort& port,
                   std::unique_ptr<net::Stream> stream);
+  // Of a captured connection, whose port lives as long as anybody uses it. `first_bytes` were read
+  // from it before.
+  OutboundSession(WorkerState& worker, SessionSet& sessions, std::shared_ptr<OutboundPort> port,
+                  std::unique_ptr<net::Stream> stream, std::vector<uint8_t> first_bytes);
   ~OutboundSession() override;
 
   void Start();
@@ -71,10 +84,12 @@ class OutboundSession final : public Session, public HttpSession {
 
   WorkerState& worker_;
   SessionSet& sessions_;
+  const std::shared_ptr<OutboundPort> held_;
   OutboundPort& port_;
   const base::SocketAddress remote_;
   const absl::Time accepted_;
   std::unique_ptr<net::Stream> stream_;
+  std::vector<uint8_t> first_bytes_;  // Read before there was somewhere to send them.
   std::unique_ptr<HttpConnection> http_;
   std::unique_ptr<Dial> dial_;
   std::vector<std::shared_ptr<Endpoint>> tried_;

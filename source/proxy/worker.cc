@@ -5,6 +5,7 @@
 
 #include "source/base/check.h"
 #include "source/net/listener.h"
+#include "source/proxy/capture.h"
 #include "source/proxy/inbound.h"
 #include "source/proxy/outbound.h"
 #include "source/proxy/session.h"
@@ -33,7 +34,9 @@ class Worker::Impl {
         loop(std::move(loop_in)),
         state(*loop, options),
         inbound_sessions(*loop),
-        outbound_sessions(*loop) {
+        outbound_sessions(*loop),
+        captured_inbound(state, inbound_sessions),
+        captured_outbound(state, outbound_sessions) {
     state.config = SafeConfig();
     if (options.access_log != nullptr) {
       log_flush = std::make_unique<event::Timer>(*loop, [this] { options.access_log->Flush(); });
@@ -45,6 +48,9 @@ class Worker::Impl {
   void ApplyConfig(Config config);
   void StartDraining(absl::AnyInvocable<void()> done);
   void FinishDrainWhenEmpty();
+  absl::Status ListenForCaptured();
+  // Within the limit of connections; otherwise the stream is gone.
+  bool HasRoom(const SessionSet& sessions, std::unique_ptr<net::Stream>& stream);
   template <typename SessionType, typename Port>
   void Accept(SessionSet& sessions, Port& port, std::unique_ptr<net::Stream> stream);
 
@@ -56,25 +62,32 @@ class Worker::Impl {
   std::vector<std::unique_ptr<OutboundPort>> outbound;
   SessionSet inbound_sessions;
   SessionSet outbound_sessions;
+  CapturedInbound captured_inbound;
+  CapturedOutbound captured_outbound;
   std::vector<std::unique_ptr<net::Listener>> inbound_listeners;
   std::vector<std::unique_ptr<net::Listener>> outbound_listeners;
+  std::unique_ptr<net::Listener> captured_inbound_listener;
+  std::unique_ptr<net::Listener> captured_outbound_listener;
   absl::AnyInvocable<void()> drained;
   std::unique_ptr<event::Timer> drain_poll;
   std::unique_ptr<event::Timer> log_flush;
   std::thread thread;
 };
 
+bool Worker::Impl::HasRoom(const SessionSet& sessions, std::unique_ptr<net::Stream>& stream) {
+  if (sessions.size() < options.limits.connections) return true;
+  const bool inbound_side = &sessions == &inbound_sessions;
+  state.observer.CountRefused(
+      inbound_side ? Observer::Direction::kInbound : Observer::Direction::kOutbound,
+      telemetry::Reason::kOverload);
+  stream->Reset();
+  loop->DeleteLater(std::move(stream));
+  return false;
+}
+
 template <typename SessionType, typename Port>
 void Worker::Impl::Accept(SessionSet& sessions, Port& port, std::unique_ptr<net::Stream> stream) {
-  if (sessions.size() >= options.limits.connections) {
-    const bool inbound_side = &sessions == &inbound_sessions;
-    state.observer.CountRefused(
-        inbound_side ? Observer::Direction::kInbound : Observer::Direction::kOutbound,
-        telemetry::Reason::kOverload);
-    stream->Reset();
-    loop->DeleteLater(std::move(stream));
-    return;
-  }
+  if (!HasRoom(sessions, stream)) return;
   auto session = std::make_unique<SessionType>(state, sessions, port, std::move(stream));
   SessionType& started = *session;
   sessions.Add(std::move(session));
@@ -114,6 +127,32 @@ absl::Status Worker::Impl::Listen() {
     outbound_listeners.push_back(*std::move(listener));
     outbound.push_back(std::move(port));
   }
+  return ListenForCaptured();
+}
+
+absl::Status Worker::Impl::ListenForCaptured() {
+  net::Listener::Options listen;
+  listen.reuse_port = options.share_ports;
+  listen.captured = true;
+  if (options.capture.outbound.family() != AF_UNSPEC) {
+    listen.address = options.capture.outbound;
+    auto listener =
+        net::Listener::Create(*loop, listen, [this](std::unique_ptr<net::Stream> stream) {
+          if (HasRoom(outbound_sessions, stream)) captured_outbound.Accept(std::move(stream));
+        });
+    if (!listener.ok()) return listener.status();
+    captured_outbound_listener = *std::move(listener);
+  }
+  if (options.capture.inbound.family() != AF_UNSPEC) {
+    listen.address = options.capture.inbound;
+    listen.transparent = options.capture.transparent;
+    auto listener =
+        net::Listener::Create(*loop, listen, [this](std::unique_ptr<net::Stream> stream) {
+          if (HasRoom(inbound_sessions, stream)) captured_inbound.Accept(std::move(stream));
+        });
+    if (!listener.ok()) return listener.status();
+    captured_inbound_listener = *std::move(listener);
+  }
   return absl::OkStatus();
 }
 
@@ -121,6 +160,7 @@ void Worker::Impl::ApplyConfig(Config config) {
   KITH_CHECK(config.snapshot != nullptr && config.policies != nullptr, "a config is whole");
   state.config = std::move(config);
   for (const auto& port : outbound) port->Update(*state.config.snapshot);
+  captured_outbound.OnConfigChanged();
   inbound_sessions.OnConfigChanged();
 }
 
@@ -129,6 +169,8 @@ void Worker::Impl::StartDraining(absl::AnyInvocable<void()> done) {
   state.draining = true;
   inbound_listeners.clear();
   outbound_listeners.clear();
+  captured_inbound_listener.reset();
+  captured_outbound_listener.reset();
   inbound_sessions.StartDraining();
   outbound_sessions.StartDraining();
   drain_poll = std::make_unique<event::Timer>(*loop, [this] { FinishDrainWhenEmpty(); });
@@ -163,6 +205,16 @@ std::vector<base::SocketAddress> Worker::outbound_addresses() const {
   std::vector<base::SocketAddress> addresses;
   for (const auto& listener : impl_->outbound_listeners) addresses.push_back(listener->local());
   return addresses;
+}
+
+base::SocketAddress Worker::captured_inbound() const {
+  const auto& listener = impl_->captured_inbound_listener;
+  return listener == nullptr ? base::SocketAddress() : listener->local();
+}
+
+base::SocketAddress Worker::captured_outbound() const {
+  const auto& listener = impl_->captured_outbound_listener;
+  return listener == nullptr ? base::SocketAddress() : listener->local();
 }
 
 void Worker::Start() {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,6 +38,19 @@ struct OutboundOptions {
   base::SocketAddress bind;
   std::string service;
   uint16_t port = 0;
+  // Towards a workload by its own address, whose ports nobody declares: what was seen.
+  mesh::Protocol detected = mesh::Protocol::kTcp;
+};
+
+// Connections that the kernel redirects here (capture/rules.h).
+struct CaptureOptions {
+  enum class Unknown : uint8_t { kPassThrough, kRefuse };
+
+  base::SocketAddress inbound;   // Listens for what was meant for the application; none: not.
+  base::SocketAddress outbound;  // For what the application opens; none: not.
+  bool transparent = false;      // Inbound comes by TPROXY.
+  Unknown unknown = Unknown::kPassThrough;    // Outbound destinations that are not of the mesh.
+  absl::Duration resolve = absl::Seconds(2);  // How long the control plane may take to know one.
 };
 
 struct Timeouts {
@@ -63,6 +77,10 @@ class Worker {
   struct Options {
     std::vector<InboundOptions> inbound;
     std::vector<OutboundOptions> outbound;
+    CaptureOptions capture;
+    // Asks for the service at an IP address, which a later config brings. Called on the worker's
+    // thread.
+    std::function<void(const std::string& address)> want_service;
     Timeouts timeouts;
     Limits limits;
     std::string workload;  // Labels of metrics and log lines.
@@ -85,6 +103,9 @@ class Worker {
   // Where the listeners are bound, in the order of the options: for tests that asked for port 0.
   std::vector<base::SocketAddress> inbound_addresses() const;
   std::vector<base::SocketAddress> outbound_addresses() const;
+  // Of captured connections; of AF_UNSPEC where there is none.
+  base::SocketAddress captured_inbound() const;
+  base::SocketAddress captured_outbound() const;
 
   void Start();
 

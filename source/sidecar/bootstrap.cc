@@ -7,6 +7,7 @@
 #include "kith/config/v1/sidecar.pb.h"
 #include "source/base/status.h"
 #include "source/config/document.h"
+#include "source/sidecar/bootstrap_capture.h"
 #include "source/sidecar/bootstrap_values.h"
 
 namespace kith::sidecar {
@@ -102,8 +103,11 @@ absl::Status CheckBinds(const Bootstrap& bootstrap) {
   bool distinct = add(bootstrap.monitoring_address);
   for (const auto& each : bootstrap.inbound) distinct = add(each.bind) && distinct;
   for (const auto& each : bootstrap.outbound) distinct = add(each.bind) && distinct;
+  distinct = add(bootstrap.capture.inbound) && distinct;
+  distinct = add(bootstrap.capture.outbound) && distinct;
   if (distinct) return absl::OkStatus();
-  return Invalid("bind", "two listeners (inbound, outbound, observability) have one address");
+  return Invalid("bind",
+                 "two listeners (inbound, outbound, capture, observability) have one address");
 }
 
 absl::Status ReadObservability(const SidecarConfig& config, Bootstrap& to) {
@@ -178,8 +182,10 @@ absl::StatusOr<Bootstrap> Bootstrap::From(const SidecarConfig& config) {
   }
   KITH_RETURN_IF_ERROR(ReadInbound(config, bootstrap));
   KITH_RETURN_IF_ERROR(ReadOutbound(config, bootstrap));
-  if (bootstrap.inbound.empty() && bootstrap.outbound.empty()) {
-    return Invalid("inbound", "there is neither an inbound nor an outbound listener; add one");
+  KITH_RETURN_IF_ERROR(ReadCapture(config.capture(), bootstrap));
+  if (bootstrap.inbound.empty() && bootstrap.outbound.empty() && !config.has_capture()) {
+    return Invalid("inbound",
+                   "there is neither an inbound nor an outbound listener nor capture; add one");
   }
   KITH_RETURN_IF_ERROR(ReadObservability(config, bootstrap));
   KITH_RETURN_IF_ERROR(ReadTimeouts(config.timeouts(), bootstrap));

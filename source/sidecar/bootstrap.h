@@ -40,6 +40,9 @@ struct Bootstrap {
   absl::Duration lifetime = absl::Hours(24);  // Asked for.
   std::vector<proxy::InboundOptions> inbound;
   std::vector<proxy::OutboundOptions> outbound;
+  proxy::CaptureOptions capture;
+  std::vector<std::string>
+      captured_addresses;  // The workload's own; none unless inbound is captured.
   base::SocketAddress admin_socket;
   base::SocketAddress monitoring_address;
   std::string access_log;  // Empty: none.

@@ -16,6 +16,7 @@ constexpr char kFooter[] =
     "Examples:\n"
     "  kith-sidecar --config sidecar.yaml\n"
     "  kith-sidecar --config sidecar.yaml --check   # before a roll-out\n"
+    "  kith-sidecar capture --help                  # redirect this host's traffic into it\n"
     "\n"
     "sidecar.yaml:\n"
     "  workload: {name: backend-1, namespace: demo, serviceAccount: backend}\n"

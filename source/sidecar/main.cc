@@ -3,7 +3,9 @@
 #include <optional>
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "source/base/process.h"
+#include "source/capture/command.h"
 #include "source/sidecar/bootstrap.h"
 #include "source/sidecar/command_line.h"
 #include "source/sidecar/run.h"
@@ -20,6 +22,9 @@ int Report(const absl::Status& status, int code) {
 
 int main(int argc, char** argv) {
   using namespace kith::sidecar;
+  if (argc > 1 && absl::string_view(argv[1]) == "capture") {
+    return kith::capture::RunCommand(argc - 1, argv + 1);
+  }
   kith::base::KeepMemoryPrivate();
   kith::base::RaiseDescriptorLimit();
   int exit_code = kOk;

@@ -73,6 +73,8 @@ control::DiscoveryClient::Options DiscoveryOptions(const Bootstrap& bootstrap,
     port.set_port(bootstrap.inbound[i].port);
     port.set_address(workers.inbound()[i].ToString());
   }
+  for (const std::string& ip : bootstrap.captured_addresses)
+    options.node.add_captured_addresses(ip);
   for (const proxy::OutboundOptions& outbound : bootstrap.outbound) {
     std::vector<std::string>& services = options.services;
     if (std::find(services.begin(), services.end(), outbound.service) == services.end()) {
@@ -139,6 +141,7 @@ absl::Status Run(const Bootstrap& bootstrap) {
   Receiver receiver(*workers, *identity, source);
   control::DiscoveryClient discovery(*loop, channel, receiver,
                                      DiscoveryOptions(bootstrap, *workers, shard));
+  workers->want_service = [&](const std::string& address) { discovery.Want(address); };
   Departure departure(*loop, discovery, *workers, bootstrap.drain);
 
   // What people and Prometheus ask.

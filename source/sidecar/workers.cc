@@ -23,6 +23,10 @@ absl::StatusOr<std::unique_ptr<Workers>> Workers::Create(event::Loop& loop,
   proxy::Worker::Options options;
   options.inbound = bootstrap.inbound;
   options.outbound = bootstrap.outbound;
+  options.capture = bootstrap.capture;
+  options.want_service = [&loop, all = all.get()](const std::string& address) {
+    loop.Post([all, address] { all->want_service(address); });
+  };
   options.timeouts = bootstrap.timeouts;
   options.limits = bootstrap.limits;
   options.workload = bootstrap.name;

@@ -5,7 +5,9 @@
 // Errors: Create() names the listener that could not be bound and what to check.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -26,6 +28,10 @@ class Workers {
                                                          const Bootstrap& bootstrap,
                                                          telemetry::Metrics& metrics,
                                                          telemetry::AccessLog* access_log);
+
+  // Asked, on the loop, for the service at an IP address; see proxy::Worker::Options. Set before
+  // Start().
+  std::function<void(const std::string& address)> want_service;
 
   // Where the listeners are, in the order of the bootstrap.
   const std::vector<base::SocketAddress>& inbound() const { return inbound_; }

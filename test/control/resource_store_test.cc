@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "kith/mesh/v1/resources.pb.h"
 
 namespace kith::control {
@@ -269,6 +270,53 @@ TEST_F(ResourceStoreTest, AnswersInPlainTextOfBoundedLength) {
   const std::string message = store_.Apply(response).answer.error_detail().message();
   EXPECT_LE(message.size(), 2048u);
   for (const char c : message) EXPECT_TRUE(c >= ' ' && c <= '~');
+}
+
+// ---- Services wanted later ----
+
+TEST_F(ResourceStoreTest, AsksOnceForAServiceThatIsWanted) {
+  Request request;
+  EXPECT_TRUE(store_.Want("10.96.0.7", request));
+  EXPECT_EQ(request.type_url(), kServiceType);
+  EXPECT_THAT(request.resource_names_subscribe(), ElementsAre("10.96.0.7"));
+  EXPECT_FALSE(store_.Want("10.96.0.7", request));
+}
+
+TEST_F(ResourceStoreTest, TakesAServiceUnderTheAddressItWasWantedBy) {
+  Request request;
+  ASSERT_TRUE(store_.Want("10.96.0.7", request));
+  const auto result = Give(kServiceType, "10.96.0.7", "1", Backend());
+  EXPECT_TRUE(result.status.ok()) << result.status;
+  const mesh::Service* service = store_.Current().snapshot->FindService("10.96.0.7");
+  ASSERT_NE(service, nullptr);
+  EXPECT_EQ(service->host, "backend");
+}
+
+TEST_F(ResourceStoreTest, KnowsWhichAddressesAreNobodys) {
+  Request request;
+  ASSERT_TRUE(store_.Want("192.0.2.1", request));
+  EXPECT_FALSE(store_.Current().snapshot->absent.contains("192.0.2.1"));
+  Response response = Make(kServiceType, "n");
+  response.add_removed_resources("192.0.2.1");
+  EXPECT_TRUE(store_.Apply(response).changed);
+  EXPECT_TRUE(store_.Current().snapshot->absent.contains("192.0.2.1"));
+}
+
+TEST_F(ResourceStoreTest, GivesUpTheOldestAddressThatIsNobodysWhenThereAreTooMany) {
+  Response absent = Make(kServiceType, "n");
+  Request request;
+  for (size_t i = 0; i < ResourceStore::kMaxWanted; ++i) {
+    const std::string name = absl::StrCat("wanted-", i);
+    ASSERT_TRUE(store_.Want(name, request));
+    if (i == 5 || i == 9) absent.add_removed_resources(name);
+  }
+  store_.Apply(absent);
+  Request more;
+  ASSERT_TRUE(store_.Want("another", more));
+  EXPECT_THAT(more.resource_names_unsubscribe(), ElementsAre("wanted-5"));
+  EXPECT_THAT(more.resource_names_subscribe(), ElementsAre("another"));
+  ASSERT_TRUE(store_.Want("one more", request));
+  EXPECT_FALSE(store_.Want("too many", request));
 }
 
 }  // namespace

@@ -12,6 +12,7 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+NETNS = HERE.parent / "netns"  # Needs root.
 # unittest -v writes "test_x (module.Class.test_x) ... ok", the result perhaps some lines later.
 CASE = re.compile(r"^(test_\w+) \([\w.]+\)")
 RESULT = re.compile(r"\b(ok|FAIL|ERROR)$")
@@ -21,7 +22,7 @@ def run(path):
     """(passed, failed) of one file."""
     started = time.monotonic()
     try:
-        done = subprocess.run([sys.executable, "-m", "unittest", "-v", path.stem], cwd=HERE,
+        done = subprocess.run([sys.executable, "-m", "unittest", "-v", path.stem], cwd=path.parent,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=600)
         output, code = done.stdout, done.returncode
@@ -34,12 +35,12 @@ def run(path):
             case = match.group(1)
         if case and (result := RESULT.search(line)):
             good = result.group(1) == "ok"
-            print(f"{'PASS' if good else 'FAIL'}  integration/{path.stem}: "
+            print(f"{'PASS' if good else 'FAIL'}  {path.parent.name}/{path.stem}: "
                   f"it {case[5:].replace('_', ' ')}", flush=True)
             passed, failed = passed + good, failed + (not good)
             case = None
     if code != 0 and failed == 0:
-        print(f"FAIL  integration/{path.stem} (exit code {code})", flush=True)
+        print(f"FAIL  {path.parent.name}/{path.stem} (exit code {code})", flush=True)
         failed = 1
     if failed:
         print(output)
@@ -48,7 +49,7 @@ def run(path):
 
 
 def main():
-    paths = [pathlib.Path(p).resolve() for p in sys.argv[1:]] or sorted(HERE.glob("*_test.py"))
+    paths = [pathlib.Path(p).resolve() for p in sys.argv[1:]] or sorted(HERE.glob("*_test.py")) + sorted(NETNS.glob("*_test.py"))
     results = [run(path) for path in paths]
     print(sum(r[0] for r in results), sum(r[1] for r in results))
 

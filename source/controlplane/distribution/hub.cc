@@ -19,7 +19,8 @@ absl::string_view ShortType(absl::string_view type_url) {
   return absl::StripPrefix(type_url, "type.googleapis.com/kith.mesh.v1.");
 }
 
-Workload ToWorkload(const Caller& identity, const mesh::v1::NodeMetadata& metadata) {
+Workload ToWorkload(const Caller& identity, const mesh::v1::NodeMetadata& metadata,
+                    const std::string& peer_ip) {
   Workload workload;
   workload.name_space = identity.name_space;
   workload.service_account = identity.service_account;
@@ -28,11 +29,13 @@ Workload ToWorkload(const Caller& identity, const mesh::v1::NodeMetadata& metada
   for (const mesh::v1::InboundPort& inbound : metadata.inbound()) {
     workload.inbound[inbound.port()] = inbound.address();
   }
+  for (const std::string& ip : metadata.captured_addresses()) workload.captured[ip] = ip == peer_ip;
   return workload;
 }
 
 bool SameEndpoint(const Workload& a, const Workload& b) {
-  return a.service_account == b.service_account && a.labels == b.labels && a.inbound == b.inbound;
+  return a.service_account == b.service_account && a.labels == b.labels && a.inbound == b.inbound &&
+         a.captured == b.captured;
 }
 
 }  // namespace
@@ -172,12 +175,13 @@ void Hub::OnRequest(StreamId id, const Subscription::Request& request) {
 }
 
 bool Hub::TakeNode(Stream& stream, const envoy::config::core::v3::Node& node) {
-  const auto metadata = ParseMetadata(node.metadata(), PeerIp(stream.peer));
+  const std::string peer_ip = PeerIp(stream.peer);
+  const auto metadata = ParseMetadata(node.metadata(), peer_ip);
   if (!metadata.ok()) {
     End(stream.id, metadata.status());
     return false;
   }
-  Workload workload = ToWorkload(stream.identity, *metadata);
+  Workload workload = ToWorkload(stream.identity, *metadata, peer_ip);
   if (stream.known && workload.name != stream.workload.name) {
     End(stream.id, absl::InvalidArgumentError(
                        "node metadata: workload: another name than before on this stream"));

@@ -27,6 +27,14 @@ std::string JoinAddress(const std::string& ip, uint32_t port) {
                                     : absl::StrCat(ip, ":", port);
 }
 
+// Where its service is reached: the address that its stream comes from, if that is one of them.
+const std::string& MainAddress(const Workload& workload) {
+  for (const auto& [ip, proven] : workload.captured) {
+    if (proven) return ip;
+  }
+  return workload.captured.begin()->first;
+}
+
 // The endpoint's default is mutual; ports are listed only where they differ, unless all do.
 void SetPortTls(const std::vector<uint32_t>& plaintext_ports, mesh::v1::Endpoint& endpoint) {
   const bool all = plaintext_ports.size() == static_cast<size_t>(endpoint.addresses_size());
@@ -44,12 +52,22 @@ MeshBuilder::MeshBuilder(MeshOptions options)
 
 void MeshBuilder::SetState(std::shared_ptr<const MeshState> state) {
   state_ = std::move(state);
+  hosts_by_address_.clear();
+  for (const auto& [host, definition] : state_->services) {
+    // Of two services that claim one address, the first by name has it, always.
+    for (const std::string& address : definition.addresses)
+      hosts_by_address_.emplace(address, host);
+  }
   for (auto& [name_space, workloads] : workloads_) {
     for (auto& [name, known] : workloads) known.modes = ModesOf(name_space, known.workload.labels);
   }
 }
 
 void MeshBuilder::SetWorkload(const Workload& workload) {
+  RemoveWorkload(workload.name_space, workload.name);
+  for (const auto& [ip, proven] : workload.captured) {
+    claims_[ip].emplace(workload.name_space, workload.name);
+  }
   workloads_[workload.name_space][workload.name] =
       Known{workload, ModesOf(workload.name_space, workload.labels)};
 }
@@ -57,7 +75,14 @@ void MeshBuilder::SetWorkload(const Workload& workload) {
 void MeshBuilder::RemoveWorkload(const std::string& name_space, const std::string& name) {
   const auto found = workloads_.find(name_space);
   if (found == workloads_.end()) return;
-  found->second.erase(name);
+  const auto known = found->second.find(name);
+  if (known == found->second.end()) return;
+  for (const auto& [ip, proven] : known->second.workload.captured) {
+    const auto claims = claims_.find(ip);
+    claims->second.erase({name_space, name});
+    if (claims->second.empty()) claims_.erase(claims);
+  }
+  found->second.erase(known);
   if (found->second.empty()) workloads_.erase(found);
 }
 
@@ -123,8 +148,14 @@ void MeshBuilder::AddConnected(const ServiceDefinition& definition, const Known&
   std::vector<uint32_t> plaintext_ports;
   for (const PortDefinition& port : definition.ports) {
     const auto address = workload.inbound.find(port.target_port);
-    if (address == workload.inbound.end()) continue;
-    (*endpoint.mutable_addresses())[port.number] = address->second;
+    if (address != workload.inbound.end()) {
+      (*endpoint.mutable_addresses())[port.number] = address->second;
+    } else if (!workload.captured.empty()) {
+      (*endpoint.mutable_addresses())[port.number] =
+          JoinAddress(MainAddress(workload), port.target_port);
+    } else {
+      continue;
+    }
     if (known.modes.For(port.target_port) == MutualTLS::DISABLE) {
       plaintext_ports.push_back(port.number);
     }
@@ -159,10 +190,51 @@ void MeshBuilder::AddStatic(const ServiceDefinition& definition, const StaticWor
   SetPortTls(plaintext_ports, endpoint);
 }
 
-std::optional<mesh::v1::Service> MeshBuilder::ServiceOf(const std::string& host) const {
-  const auto found = state_->services.find(host);
-  if (found == state_->services.end()) return std::nullopt;
-  const ServiceDefinition& definition = found->second;
+const MeshBuilder::Known* MeshBuilder::WorkloadAt(const std::string& ip) const {
+  const auto claims = claims_.find(ip);
+  if (claims == claims_.end()) return nullptr;
+  const Known* by_rank[2] = {};
+  size_t count[2] = {};
+  for (const auto& [name_space, name] : claims->second) {
+    const Known& known = workloads_.at(name_space).at(name);
+    const size_t proven = known.workload.captured.at(ip) ? 1 : 0;
+    by_rank[proven] = &known;
+    ++count[proven];
+  }
+  const size_t rank = count[1] > 0 ? 1 : 0;
+  return count[rank] == 1 ? by_rank[rank] : nullptr;
+}
+
+mesh::v1::Service MeshBuilder::CapturedService(const std::string& ip, const Known& known) const {
+  const Workload& workload = known.workload;
+  mesh::v1::Service service;
+  service.set_host(ip);
+  service.set_namespace_(workload.name_space);
+  mesh::v1::CapturedWorkload& captured = *service.mutable_captured_workload();
+  captured.set_workload(absl::StrCat(workload.name_space, "/", workload.name));
+  captured.set_principal(
+      PrincipalOf(options_.trust_domain, workload.name_space, workload.service_account));
+  const auto tls = [](Mode mode) {
+    return mode == MutualTLS::DISABLE ? mesh::v1::Endpoint::PLAINTEXT : mesh::v1::Endpoint::MUTUAL;
+  };
+  captured.set_tls(tls(known.modes.mode));
+  for (const auto& [port, mode] : known.modes.ports) {
+    if (tls(mode) != captured.tls()) (*captured.mutable_port_tls())[port] = tls(mode);
+  }
+  return service;
+}
+
+std::optional<mesh::v1::Service> MeshBuilder::ServiceOf(const std::string& name) const {
+  const auto address = hosts_by_address_.find(name);
+  const auto found =
+      state_->services.find(address == hosts_by_address_.end() ? name : address->second);
+  if (found != state_->services.end()) return ServiceFor(found->second);
+  const Known* const known = WorkloadAt(name);
+  if (known == nullptr) return std::nullopt;
+  return CapturedService(name, *known);
+}
+
+mesh::v1::Service MeshBuilder::ServiceFor(const ServiceDefinition& definition) const {
   mesh::v1::Service service;
   service.set_host(definition.host);
   service.set_namespace_(definition.name_space);

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,8 +40,9 @@ class MeshBuilder {
     absl::Status problem;
   };
   WorkloadView ConfigOf(const Workload& workload) const;
-  // Nothing when no document defines the host.
-  std::optional<mesh::v1::Service> ServiceOf(const std::string& host) const;
+  // Nothing when no document defines the host, or, for an IP address, when it belongs to no service
+  // and to no workload that is captured.
+  std::optional<mesh::v1::Service> ServiceOf(const std::string& name) const;
 
  private:
   using Mode = security::v1::PeerAuthenticationSpec::MutualTLS::Mode;
@@ -57,6 +59,10 @@ class MeshBuilder {
   };
 
   Modes ModesOf(const std::string& name_space, const Labels& labels) const;
+  mesh::v1::Service ServiceFor(const ServiceDefinition& definition) const;
+  // The workload that has the address: a proven claim wins, several of one rank cancel out.
+  const Known* WorkloadAt(const std::string& ip) const;
+  mesh::v1::Service CapturedService(const std::string& ip, const Known& known) const;
   void AddConnected(const ServiceDefinition& definition, const Known& known,
                     mesh::v1::Service& service) const;
   void AddStatic(const ServiceDefinition& definition, const StaticWorkload& workload,
@@ -65,6 +71,9 @@ class MeshBuilder {
   const MeshOptions options_;
   std::shared_ptr<const MeshState> state_;
   std::map<std::string, std::map<std::string, Known>> workloads_;  // By namespace and name.
+  std::map<std::string, std::string> hosts_by_address_;            // Of state_.
+  // Who claims an address: namespace and name.
+  std::map<std::string, std::set<std::pair<std::string, std::string>>> claims_;
 };
 
 }  // namespace kith::controlplane

@@ -41,6 +41,13 @@ bool FromJson(const Json& json, Workload& workload) {
     }
     workload.inbound[number] = address.get<std::string>();
   }
+  // Files of before addresses were captured have none.
+  if (!json.contains("captured")) return true;
+  if (!json["captured"].is_object()) return false;
+  for (const auto& [ip, proven] : json["captured"].items()) {
+    if (!proven.is_boolean()) return false;
+    workload.captured[ip] = proven.get<bool>();
+  }
   return true;
 }
 
@@ -121,7 +128,8 @@ std::string Roster::Save() const {
                          {"name", workload.name},
                          {"serviceAccount", workload.service_account},
                          {"labels", workload.labels},
-                         {"inbound", std::move(inbound)}});
+                         {"inbound", std::move(inbound)},
+                         {"captured", workload.captured}});
   }
   return Json{{"workloads", std::move(workloads)}}.dump(-1, ' ', false,
                                                         Json::error_handler_t::replace);

@@ -16,6 +16,7 @@ namespace {
 
 constexpr int kMaxLabels = 64;
 constexpr int kMaxInbound = 64;
+constexpr int kMaxCaptured = 16;
 constexpr size_t kMaxName = 253;
 constexpr size_t kMaxLabelKey = 317;  // A DNS prefix, a slash and a name.
 constexpr size_t kMaxLabelValue = 63;
@@ -73,6 +74,16 @@ absl::StatusOr<mesh::v1::NodeMetadata> ParseMetadata(const google::protobuf::Str
       if (!address.ok()) return Bad("inbound.address", "names no interface");
     }
     inbound.set_address(address->ToString());
+  }
+  if (node.captured_addresses_size() > kMaxCaptured)
+    return Bad("capturedAddresses", "more than 16");
+  for (std::string& text : *node.mutable_captured_addresses()) {
+    const auto address = base::SocketAddress::Parse(
+        absl::StrContains(text, ':') ? absl::StrCat("[", text, "]:1") : absl::StrCat(text, ":1"));
+    if (!address.ok() || address->IsLoopback()) {
+      return Bad("capturedAddresses", "must be IP addresses of this workload's own");
+    }
+    text = address->IpString();
   }
   return node;
 }

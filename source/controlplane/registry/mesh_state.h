@@ -49,6 +49,7 @@ struct ServiceDefinition {
   Labels selector;  // Of workloads in name_space; empty: only `endpoints`.
   std::vector<StaticWorkload> endpoints;
   std::vector<std::string> subject_alt_names;
+  std::vector<std::string> addresses;  // Virtual IP addresses that applications connect to.
 };
 
 struct MeshState {

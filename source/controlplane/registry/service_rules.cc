@@ -168,6 +168,20 @@ absl::StatusOr<std::vector<PortDefinition>> EntryPorts(
   return ports;
 }
 
+// The form in which addresses are compared.
+absl::StatusOr<std::string> VirtualAddress(const std::string& field, const std::string& text) {
+  const bool v6 = absl::StrContains(text, ':');
+  const auto address =
+      base::SocketAddress::Parse(v6 ? absl::StrCat("[", text, "]:1") : absl::StrCat(text, ":1"));
+  if (!address.ok()) {
+    return absl::StrContains(text, '/')
+               ? NotSupported(field, absl::StrCat("\"", text,
+                                                  "\" is a range; list the addresses themselves"))
+               : Invalid(field, absl::StrCat("\"", text, "\" is no IP address"));
+  }
+  return address->IpString();
+}
+
 absl::Status CheckHost(absl::string_view field, absl::string_view host,
                        absl::string_view name_space) {
   if (absl::StrContains(host, '*')) {
@@ -254,6 +268,13 @@ absl::StatusOr<ServiceDefinition> FromService(const networking::v1::Service& ser
                                 .target_port = target});
   }
   KITH_RETURN_IF_ERROR(CheckDistinct(definition.ports));
+  std::vector<std::string> addresses(spec.cluster_ips().begin(), spec.cluster_ips().end());
+  if (addresses.empty() && !spec.cluster_ip().empty()) addresses.push_back(spec.cluster_ip());
+  for (const std::string& text : addresses) {
+    if (text == "None") continue;  // A headless service: its workloads' own addresses are called.
+    KITH_ASSIGN_OR_RETURN(std::string address, VirtualAddress("spec.clusterIPs", text));
+    definition.addresses.push_back(std::move(address));
+  }
   return definition;
 }
 
@@ -290,6 +311,12 @@ absl::StatusOr<std::vector<ServiceDefinition>> FromServiceEntry(
                           absl::StrCat("only SPIFFE IDs are supported: ", id.status().message()));
     }
     common.subject_alt_names.push_back(id->text());
+  }
+  for (int i = 0; i < spec.addresses_size(); ++i) {
+    KITH_ASSIGN_OR_RETURN(
+        std::string address,
+        VirtualAddress(absl::StrCat("spec.addresses[", i, "]"), spec.addresses(i)));
+    common.addresses.push_back(std::move(address));
   }
   if (spec.has_workload_selector()) {
     if (!spec.endpoints().empty()) {

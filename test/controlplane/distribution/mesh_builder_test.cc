@@ -264,5 +264,71 @@ TEST_F(MeshBuilderTest, TellsBytesApartByTheirFingerprint) {
   EXPECT_EQ(Fingerprint("foobar"), "343e1662793c64bf6f0d3597ba446f18");
 }
 
+// ---- Addresses ----
+
+constexpr char kAddressedService[] = R"(
+apiVersion: v1
+kind: Service
+metadata: {name: backend, namespace: demo}
+spec:
+  clusterIPs: [10.96.0.7, "FD96::7"]
+  selector: {app: backend}
+  ports: [{name: http, port: 80, targetPort: 8080}]
+---
+)";
+
+Workload Captured(const std::string& name, const std::string& ip, bool proven) {
+  return {.name_space = "demo",
+          .service_account = "backend",
+          .name = name,
+          .labels = {{"app", "backend"}},
+          .inbound = {},
+          .captured = {{ip, proven}}};
+}
+
+TEST_F(MeshBuilderTest, FindsAServiceByItsVirtualAddresses) {
+  Use({{"a.yaml", kAddressedService}});
+  for (const char* address : {"10.96.0.7", "fd96::7"}) {
+    const auto service = builder_.ServiceOf(address);
+    ASSERT_TRUE(service.has_value()) << address;
+    EXPECT_EQ(service->host(), "backend.demo.svc.cluster.local");
+  }
+  EXPECT_FALSE(builder_.ServiceOf("10.96.0.8").has_value());
+}
+
+TEST_F(MeshBuilderTest, ReachesEveryPortOfACapturedWorkload) {
+  Use({{"a.yaml", kAddressedService}});
+  builder_.SetWorkload(Captured("b1", "10.1.0.7", true));
+  ASSERT_EQ(Backends().endpoints_size(), 1);
+  EXPECT_EQ(Backends().endpoints(0).addresses().at(80), "10.1.0.7:8080");
+  const auto workload = builder_.ServiceOf("10.1.0.7");
+  ASSERT_TRUE(workload.has_value());
+  EXPECT_EQ(workload->host(), "10.1.0.7");
+  EXPECT_EQ(workload->captured_workload().workload(), "demo/b1");
+  EXPECT_EQ(workload->captured_workload().principal(), "spiffe://cluster.local/ns/demo/sa/backend");
+  EXPECT_EQ(workload->captured_workload().tls(), Endpoint::MUTUAL);
+}
+
+TEST_F(MeshBuilderTest, BelievesTheClaimThatItsConnectionProves) {
+  builder_.SetWorkload(Captured("liar", "10.1.0.7", false));
+  builder_.SetWorkload(Captured("b1", "10.1.0.7", true));
+  EXPECT_EQ(builder_.ServiceOf("10.1.0.7")->captured_workload().workload(), "demo/b1");
+  builder_.RemoveWorkload("demo", "b1");
+  EXPECT_EQ(builder_.ServiceOf("10.1.0.7")->captured_workload().workload(), "demo/liar");
+}
+
+TEST_F(MeshBuilderTest, BelievesNoneOfEqualClaims) {
+  builder_.SetWorkload(Captured("b1", "10.1.0.7", false));
+  builder_.SetWorkload(Captured("b2", "10.1.0.7", false));
+  EXPECT_FALSE(builder_.ServiceOf("10.1.0.7").has_value());
+}
+
+TEST_F(MeshBuilderTest, ForgetsAnAddressThatItsWorkloadNoLongerClaims) {
+  builder_.SetWorkload(Captured("b1", "10.1.0.7", true));
+  builder_.SetWorkload(Captured("b1", "10.1.0.8", true));
+  EXPECT_FALSE(builder_.ServiceOf("10.1.0.7").has_value());
+  EXPECT_TRUE(builder_.ServiceOf("10.1.0.8").has_value());
+}
+
 }  // namespace
 }  // namespace kith::controlplane
