@@ -76,7 +76,10 @@ void CaSource::RenewSoon() {
 }
 
 void CaSource::TryOverdue() {
-  if (renewal_.IsOverdue(options_.clock->Now())) RotateNow();
+  const absl::Time now = options_.clock->Now();
+  if (!renewal_.IsOverdue(now)) return;
+  renewal_.SpreadOverdue(now);
+  Check();
 }
 
 void CaSource::Check() {

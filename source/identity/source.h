@@ -49,7 +49,8 @@ class Source {
   // The issuer of the present identity is on its way out: the renewal is brought forward, spread
   // over some seconds.
   virtual void RenewSoon() = 0;
-  // The way to the source may be open again: what is overdue is tried at once.
+  // The way to the source may be open again: what is overdue is tried soon, at once without a
+  // valid identity.
   virtual void TryOverdue() = 0;
   // For people: "kith-ca".
   virtual absl::string_view name() const = 0;
