@@ -102,6 +102,14 @@ void DiscoveryClient::OnResponse(const DiscoveryStream::Response& response) {
   } else if (refused_type_ == result.type) {
     report_.refused.clear();
   }
+  if (options_.node.trust_bundle_generation() != store_.bundle_generation()) {
+    options_.node.set_trust_bundle_generation(store_.bundle_generation());
+    SetNode(result.answer);
+    if (options_.metrics != nullptr) {
+      options_.metrics->GetGauge(telemetry::kTrustBundleGeneration, {})
+          .Set(static_cast<double>(store_.bundle_generation()));
+    }
+  }
   stream_->Write(std::move(result.answer));
   if (result.changed) handler_.OnUpdate(store_.Current());
 }

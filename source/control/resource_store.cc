@@ -173,6 +173,10 @@ absl::Status ResourceStore::RemoveService(const std::string& name) {
   return absl::OkStatus();
 }
 
+uint64_t ResourceStore::bundle_generation() const {
+  return bundles_.at(options_.trust_domain).generation;
+}
+
 Update ResourceStore::Current() const {
   auto snapshot = std::make_shared<mesh::Snapshot>();
   snapshot->version = changes_;

@@ -55,6 +55,8 @@ class ResourceStore {
 
   // Until the control plane has spoken: STRICT, and nothing is allowed.
   Update Current() const;
+  // Of the own trust domain's bundle that was taken last; zero before the first.
+  uint64_t bundle_generation() const;
 
  private:
   using Resource = envoy::service::discovery::v3::Resource;

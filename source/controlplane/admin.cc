@@ -87,7 +87,8 @@ http::EmbeddedResponse Answer(AdminOptions& options, const http::EmbeddedRequest
     if (request.method != "POST") return WrongMethod("POST");
     return CreateToken(*options.tokens, request.body);
   }
-  return http::ErrorResponse(404, "there is /v1/status and /v1/tokens");
+  if (request.path == "/v1/ca/rotation") return options.rotation(request);
+  return http::ErrorResponse(404, "there is /v1/status, /v1/tokens and /v1/ca/rotation");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The control plane's admin socket (UNIX, mode 0600): status, and tokens for machines without
 // Kubernetes. Who may open the socket may have any identity of the mesh.
 //   GET  /v1/status
+//   GET, POST /v1/ca/rotation: see rotation_admin.h
 //   POST /v1/tokens {"namespace": …, "serviceAccount": …, "ttl": "24h"}
 // Threads: the loop's. Owns: the server. What it reports on must outlive it.
 // Errors: Create() when the socket cannot be made; bad requests are answered with {"error": …}.
@@ -22,6 +23,7 @@ struct AdminOptions {
   base::SocketAddress socket;
   const TokenIssuer* tokens = nullptr;
   absl::AnyInvocable<std::string()> status;  // The JSON of GET /v1/status.
+  absl::AnyInvocable<http::EmbeddedResponse(const http::EmbeddedRequest&)> rotation;
 };
 
 absl::StatusOr<std::unique_ptr<http::EmbeddedServer>> CreateAdmin(event::Loop& loop,

@@ -29,14 +29,18 @@
 #include "source/controlplane/metrics.h"
 #include "source/controlplane/monitoring.h"
 #include "source/controlplane/registry/directory_registry.h"
+#include "source/controlplane/root_rotation.h"
+#include "source/controlplane/rotation_admin.h"
 #include "source/controlplane/status_json.h"
 #include "source/event/loop.h"
 #include "source/event/signal.h"
+#include "source/event/timer.h"
 
 namespace kith::controlplane {
 namespace {
 
 constexpr absl::Duration kStopGrace = absl::Seconds(2);
+constexpr absl::Duration kRotationInterval = absl::Milliseconds(500);
 
 }  // namespace
 
@@ -69,11 +73,13 @@ absl::Status Run(const Settings& settings) {
   const LocalTokenVerifier verifier(
       {.key = token_key, .issuer = token_options.issuer, .audience = token_options.audience});
   CaMetrics ca_metrics(metrics);
-  absl::Time roots_end = absl::InfinitePast();
-  for (const CertificateFacts& root : authority->roots()) {
-    roots_end = std::max(roots_end, root.not_after);
-  }
-  ca_metrics.SetNotAfter(roots_end, authority->issuer_not_after());
+  const auto show_ends = [&] {
+    absl::Time roots_end = absl::InfinitePast();
+    for (const CertificateFacts& root : authority->roots()) {
+      roots_end = std::max(roots_end, root.not_after);
+    }
+    ca_metrics.SetNotAfter(roots_end, authority->issuer_not_after());
+  };
   const Authenticator authenticator(verifier, ca_metrics);
 
   // The mesh's documents, and what sidecars are told of them.
@@ -95,7 +101,6 @@ absl::Status Run(const Settings& settings) {
                                           }));
   loop_metrics.Report(*registry);
   hub.SetState(registry->state());
-  hub.SetTrustBundle(authority->trust_bundle_pem());
 
   // The port that sidecars call.
   IssuanceBook issuances;
@@ -124,16 +129,36 @@ absl::Status Run(const Settings& settings) {
                                             .chain_file = serving->certificate_file(),
                                             .services = {&certificates, &discovery}}));
 
+  // The root's replacement.
+  RootRotation rotation({.authority = authority.get(),
+                         .audit = audit.get(),
+                         .workloads = [&] { return hub.Workloads(); },
+                         .distribute =
+                             [&](mesh::v1::TrustBundle bundle) {
+                               show_ends();
+                               hub.SetTrustBundle(std::move(bundle));
+                             },
+                         .renew_serving = [&] { serving->RenewNow(); },
+                         .metrics = &metrics.AddShard()});
+  event::Timer rotation_timer(*loop, [&] { rotation.Tick(); });
+  rotation_timer.StartRepeating(kRotationInterval);
+
   // What people and Prometheus ask.
-  KITH_ASSIGN_OR_RETURN(
-      const std::unique_ptr<http::EmbeddedServer> admin,
-      CreateAdmin(*loop, {.socket = settings.admin_socket, .tokens = &tokens, .status = [&] {
-                            return StatusJson({.authority = *authority,
-                                               .hub = hub,
-                                               .registry = *registry,
-                                               .issuances = issuances,
-                                               .started = started});
-                          }}));
+  KITH_ASSIGN_OR_RETURN(const std::unique_ptr<http::EmbeddedServer> admin,
+                        CreateAdmin(*loop, {.socket = settings.admin_socket,
+                                            .tokens = &tokens,
+                                            .status =
+                                                [&] {
+                                                  return StatusJson({.authority = *authority,
+                                                                     .hub = hub,
+                                                                     .registry = *registry,
+                                                                     .issuances = issuances,
+                                                                     .started = started});
+                                                },
+                                            .rotation =
+                                                [&](const http::EmbeddedRequest& request) {
+                                                  return AnswerRotation(rotation, request);
+                                                }}));
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<http::EmbeddedServer> monitoring,
                         CreateMonitoring(*loop, settings.monitoring_address, metrics));
 

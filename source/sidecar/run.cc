@@ -45,6 +45,8 @@ class Receiver final : public control::DiscoveryClient::Handler {
   absl::Status OnTrustBundles(std::vector<tls::TrustBundle::Domain> domains) override {
     absl::Status set = identity_.SetBundle(std::move(domains));
     if (identity_.WantsRenewal()) source_.RenewSoon();
+    // The roots of the bootstrap may have been too old for what the authority signs.
+    if (set.ok() && identity_.context() == nullptr) source_.TryOverdue();
     return set;
   }
   // A certificate that could not be renewed while the control plane was away is renewed now.
@@ -90,6 +92,8 @@ mesh::v1::ServedCertificate Served(const identity::Manager& identity) {
   served.set_not_after_unix(absl::ToUnixSeconds(leaf.not_after));
   served.set_activated_unix(absl::ToUnixSeconds(identity.report().activated_at));
   served.set_generation(identity.report().generation);
+  served.set_issuer_key_id(leaf.issuer_key_id);
+  served.set_root_key_id(identity.context()->identity().chain_info().back().issuer_key_id);
   return served;
 }
 
@@ -129,6 +133,7 @@ absl::Status Run(const Bootstrap& bootstrap) {
   control::Channel channel({.address = bootstrap.control_plane,
                             .server_name = bootstrap.server_name,
                             .roots_pem = bootstrap.roots_pem,
+                            .roots_file = bootstrap.trust_bundle_file,
                             .more_roots = [&] { return identity->roots_pem(); }});
   control::CertificateClient certificates(*loop, channel, {.token_file = bootstrap.token_file});
   KITH_ASSIGN_OR_RETURN(const base::SpiffeId id, bootstrap.Id());

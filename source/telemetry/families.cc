@@ -61,6 +61,8 @@ constexpr string_view kTypeResult[] = {"type", "result"};
 constexpr string_view kType[] = {"type"};
 constexpr string_view kCause[] = {"cause"};
 constexpr string_view kKind[] = {"kind"};
+constexpr string_view kKeyId[] = {"key_id"};
+constexpr string_view kPhase[] = {"phase"};
 constexpr string_view kState[] = {"state"};
 constexpr string_view kBuildLabels[] = {"component", "tag"};
 
@@ -190,6 +192,12 @@ constexpr Family kControlPlaneConnected{"kith_control_plane_connected",
                                         "1 while the stream to the control plane is open.",
                                         None(),
                                         {}};
+constexpr Family kTrustBundleGeneration{"kith_trust_bundle_generation",
+                                        MetricType::kGauge,
+                                        "Of the own trust domain's bundle in use, as the control "
+                                        "plane counts.",
+                                        None(),
+                                        {}};
 constexpr Family kCaIssued{
     "kith_ca_issued_total", MetricType::kCounter, "Certificates issued.", None(), {}};
 constexpr Family kCaRejected{"kith_ca_rejected_total",
@@ -206,6 +214,32 @@ constexpr Family kCaNotAfter{
     "When the root and the signing certificate end, in seconds since 1970.",
     kKind,
     {}};
+constexpr Family kCaRootNotAfter{"kith_ca_root_not_after_timestamp_seconds",
+                                 MetricType::kGauge,
+                                 "When each root of the bundle ends, in seconds since 1970.",
+                                 kKeyId,
+                                 {}};
+constexpr Family kCaRotationPhase{"kith_ca_rotation_phase",
+                                  MetricType::kGauge,
+                                  "1 for the phase that the rotation of the root is in.",
+                                  kPhase,
+                                  {}};
+constexpr Family kCaRotationPending{"kith_ca_rotation_pending_workloads",
+                                    MetricType::kGauge,
+                                    "Workloads that the rotation's present phase waits for.",
+                                    None(),
+                                    {}};
+constexpr Family kCaRotationAdvised{
+    "kith_ca_rotation_advised",
+    MetricType::kGauge,
+    "1 when half of the root's life is over and no rotation is on its way.",
+    None(),
+    {}};
+constexpr Family kCaBundleGeneration{"kith_ca_trust_bundle_generation",
+                                     MetricType::kGauge,
+                                     "Changes of the trust bundle so far.",
+                                     None(),
+                                     {}};
 constexpr Family kTokenChecks{"kith_token_checks_total",
                               MetricType::kCounter,
                               "Bearer tokens checked (ok, failed), by reason.",
@@ -291,10 +325,16 @@ absl::Span<const Family* const> AllFamilies() {
       &kConfigUpdates,
       &kConfigLastSuccess,
       &kControlPlaneConnected,
+      &kTrustBundleGeneration,
       &kCaIssued,
       &kCaRejected,
       &kCaIssueDuration,
       &kCaNotAfter,
+      &kCaRootNotAfter,
+      &kCaRotationPhase,
+      &kCaRotationPending,
+      &kCaRotationAdvised,
+      &kCaBundleGeneration,
       &kTokenChecks,
       &kXdsConnections,
       &kXdsPushes,

@@ -43,12 +43,18 @@ extern const Family kIdentityGeneration;
 extern const Family kConfigUpdates;
 extern const Family kConfigLastSuccess;
 extern const Family kControlPlaneConnected;
+extern const Family kTrustBundleGeneration;
 
 // ---- Control plane ----
 extern const Family kCaIssued;
 extern const Family kCaRejected;
 extern const Family kCaIssueDuration;
 extern const Family kCaNotAfter;
+extern const Family kCaRootNotAfter;
+extern const Family kCaRotationPhase;
+extern const Family kCaRotationPending;
+extern const Family kCaRotationAdvised;
+extern const Family kCaBundleGeneration;
 extern const Family kTokenChecks;
 extern const Family kXdsConnections;
 extern const Family kXdsPushes;

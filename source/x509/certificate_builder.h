@@ -26,9 +26,10 @@ struct Issuer {
 };
 
 enum class CertificateKind {
-  kRoot,      // CA, no path length.
-  kWorkload,  // serverAuth and clientAuth.
-  kServer,    // serverAuth only.
+  kRoot,          // CA, no path length.
+  kIntermediate,  // CA that signs leaves alone.
+  kWorkload,      // serverAuth and clientAuth.
+  kServer,        // serverAuth only.
 };
 
 struct CertificateSpec {

@@ -309,6 +309,27 @@ class Mesh:
             workload.start().await_ready()
         return workload
 
+    def sign_leaf(self, name, spiffe_id, days=1):
+        """A leaf that the mesh's present root signs behind the control plane's back, for attacks:
+        the files of its certificate and key."""
+        roots = sorted(self.state.glob("rotation-root-*-cert.pem")) or [self.state / "root-cert.pem"]
+        keys = sorted(self.state.glob("rotation-root-*-key.pem")) or [self.state / "root-key.pem"]
+        certificate, key = self.directory / f"{name}.pem", self.directory / f"{name}-key.pem"
+        extensions = self.directory / f"{name}.cnf"
+        extensions.write_text(f"subjectAltName=critical,URI:{spiffe_id}\n"
+                              "keyUsage=critical,digitalSignature\n"
+                              "extendedKeyUsage=serverAuth,clientAuth\n"
+                              "basicConstraints=critical,CA:FALSE\n"
+                              "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
+        for command in (
+                ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                 "-subj", "/", "-keyout", key, "-out", self.directory / f"{name}.csr"],
+                ["x509", "-req", "-in", self.directory / f"{name}.csr", "-CA", roots[0], "-CAkey",
+                 keys[0], "-days", days, "-extfile", extensions, "-out", certificate]):
+            subprocess.run(["openssl", *map(str, command)], check=True, capture_output=True,
+                           timeout=30)
+        return certificate, key
+
     def await_synced(self, workload, seconds=15):
         """Until the control plane has every type of the workload's configuration acknowledged."""
 

@@ -23,6 +23,10 @@ absl::string_view Name(AuditEvent event) {
       return "server_certificate";
     case AuditEvent::kToken:
       return "token";
+    case AuditEvent::kIntermediate:
+      return "intermediate";
+    case AuditEvent::kRotation:
+      return "rotation";
     case AuditEvent::kCertificate:
       break;
   }
@@ -44,7 +48,8 @@ std::string Format(const AuditEntry& entry, absl::Time now, uint64_t suppressed)
   json.Key("v").Int(1);
   json.Key("time").String(Rfc3339(now));
   json.Key("event").String(Name(entry.event));
-  json.Key("decision").String(entry.refusal == Refusal::kNone ? "issued" : "refused");
+  const absl::string_view done = entry.event == AuditEvent::kRotation ? "done" : "issued";
+  json.Key("decision").String(entry.refusal == Refusal::kNone ? done : "refused");
   json.Key("reason").String(Name(entry.refusal));
   Field(json, "spiffe_id", entry.spiffe_id);
   Field(json, "serial", entry.serial);

@@ -28,7 +28,13 @@
 
 namespace kith::controlplane {
 
-enum class AuditEvent : uint8_t { kCertificate, kServerCertificate, kToken };
+enum class AuditEvent : uint8_t {
+  kCertificate,
+  kServerCertificate,
+  kToken,
+  kIntermediate,
+  kRotation,  // A step of a root rotation; `detail` says which.
+};
 
 // Empty texts and infinite times are left out of the line.
 struct AuditEntry {

@@ -29,10 +29,8 @@ void ResourceCache::RemoveWorkload(const std::string& name_space, const std::str
   services_.clear();
 }
 
-void ResourceCache::SetTrustBundle(const std::string& roots_pem) {
-  mesh::v1::TrustBundle bundle;
+void ResourceCache::SetTrustBundle(mesh::v1::TrustBundle bundle) {
   bundle.set_trust_domain(trust_domain_);
-  bundle.set_roots(roots_pem);
   bundle_ = Encode(bundle);
 }
 

@@ -23,7 +23,8 @@ class ResourceCache {
   void SetState(std::shared_ptr<const MeshState> state);
   void SetWorkload(const Workload& workload);
   void RemoveWorkload(const std::string& name_space, const std::string& name);
-  void SetTrustBundle(const std::string& roots_pem);
+  // Of the own trust domain, whose name is filled in here.
+  void SetTrustBundle(mesh::v1::TrustBundle bundle);
 
   // Grows when a WorkloadConfig may have become another one.
   uint64_t config_epoch() const { return config_epoch_; }
