@@ -17,6 +17,11 @@
 #include "source/controlplane/ca/authority.h"
 #include "source/controlplane/ca/ca_metrics.h"
 #include "source/controlplane/ca/certificate_service.h"
+#include "source/controlplane/ca/crl_publisher.h"
+#include "source/controlplane/ca/issue_bounds.h"
+#include "source/controlplane/ca/issued_ledger.h"
+#include "source/controlplane/ca/ocsp_responder.h"
+#include "source/controlplane/ca/revocation_list.h"
 #include "source/controlplane/ca/serving_certificate.h"
 #include "source/controlplane/ca/state_directory.h"
 #include "source/controlplane/ca/token_issuer.h"
@@ -29,6 +34,8 @@
 #include "source/controlplane/metrics.h"
 #include "source/controlplane/monitoring.h"
 #include "source/controlplane/registry/directory_registry.h"
+#include "source/controlplane/revocation_admin.h"
+#include "source/controlplane/revocation_status_routes.h"
 #include "source/controlplane/status_json.h"
 #include "source/event/loop.h"
 #include "source/event/signal.h"
@@ -49,8 +56,13 @@ absl::Status Run(const Settings& settings) {
   // The certificate authority.
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<StateDirectory> state,
                         StateDirectory::Open(settings.config.state_directory()));
+  IssuedLedger ledger;
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<AuditLog> audit,
-                        AuditLog::Open({.state = state.get()}));
+                        AuditLog::Open({.state = state.get(), .ledger = &ledger}));
+  KITH_RETURN_IF_ERROR(ledger.Restore(audit->path(), started));
+  KITH_ASSIGN_OR_RETURN(
+      const std::unique_ptr<RevocationList> revocations,
+      RevocationList::Open({.state = state.get(), .audit = audit.get(), .ledger = &ledger}));
   KITH_ASSIGN_OR_RETURN(AuthorityOptions authority_options,
                         AuthorityOptions::From(settings.config));
   authority_options.state = state.get();
@@ -96,14 +108,36 @@ absl::Status Run(const Settings& settings) {
   loop_metrics.Report(*registry);
   hub.SetState(registry->state());
   hub.SetTrustBundle(authority->trust_bundle_pem());
+  KITH_ASSIGN_OR_RETURN(
+      const std::unique_ptr<CrlPublisher> crls,
+      CrlPublisher::Create({.loop = loop.get(),
+                            .state = state.get(),
+                            .revocations = revocations.get(),
+                            .signers = [&authority] { return authority->signers(); },
+                            .published =
+                                [&hub, &ledger](const std::vector<PublishedCrl>& published) {
+                                  std::vector<std::string> ders;
+                                  for (const auto& crl : published) ders.push_back(crl.der);
+                                  hub.SetCrls(std::move(ders));
+                                  ledger.Prune(absl::Now());
+                                }}));
+
+  OcspResponder ocsp({.signers = [&authority] { return authority->signers(); },
+                      .ledger = &ledger,
+                      .revocations = revocations.get()});
 
   // The port that sidecars call.
+  KITH_ASSIGN_OR_RETURN(IssueBounds::Options bounds_options,
+                        IssueBounds::Options::From(settings.config));
+  IssueBounds bounds(std::move(bounds_options));
   IssuanceBook issuances;
   CertificateService certificates(
       {.authority = authority.get(),
        .authenticator = &authenticator,
        .audit = audit.get(),
        .metrics = &ca_metrics,
+       .revocations = revocations.get(),
+       .bounds = &bounds,
        .issued = [&loop = *loop, &issuances](const Issuance& issuance) {
          loop.Post([&issuances, issuance, at = absl::Now()] {
            issuances.Note(issuance.caller.name_space, issuance.caller.service_account,
@@ -125,17 +159,21 @@ absl::Status Run(const Settings& settings) {
                                             .services = {&certificates, &discovery}}));
 
   // What people and Prometheus ask.
-  KITH_ASSIGN_OR_RETURN(
-      const std::unique_ptr<http::EmbeddedServer> admin,
-      CreateAdmin(*loop, {.socket = settings.admin_socket, .tokens = &tokens, .status = [&] {
-                            return StatusJson({.authority = *authority,
-                                               .hub = hub,
-                                               .registry = *registry,
-                                               .issuances = issuances,
-                                               .started = started});
-                          }}));
+  KITH_ASSIGN_OR_RETURN(const std::unique_ptr<http::EmbeddedServer> admin,
+                        CreateAdmin(*loop, {.socket = settings.admin_socket,
+                                            .tokens = &tokens,
+                                            .status =
+                                                [&] {
+                                                  return StatusJson({.authority = *authority,
+                                                                     .hub = hub,
+                                                                     .registry = *registry,
+                                                                     .issuances = issuances,
+                                                                     .started = started});
+                                                },
+                                            .routes = RevocationRoutes(*revocations, *crls)}));
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<http::EmbeddedServer> monitoring,
-                        CreateMonitoring(*loop, settings.monitoring_address, metrics));
+                        CreateMonitoring(*loop, settings.monitoring_address, metrics,
+                                         RevocationStatusRoutes(*crls, ocsp)));
 
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<event::Signal> terminate,
                         event::Signal::Create(*loop, SIGTERM, [&] { loop->Stop(); }));

@@ -60,6 +60,16 @@ void CommandLine::RunStatus(std::function<absl::Status(Output)> command) {
   };
 }
 
+CLI::App* FindOrAddSubcommand(CLI::App& app, const std::string& name,
+                              const std::string& description) {
+  const auto found =
+      app.get_subcommands([&name](const CLI::App* each) { return each->get_name() == name; });
+  if (!found.empty()) return found.front();
+  CLI::App* added = app.add_subcommand(name, description);
+  added->require_subcommand(1);
+  return added;
+}
+
 CLI::Option* AddSidecarOption(CLI::App& command, CommandLine& line) {
   return command.add_option("--sidecar", line.sidecar, "Admin socket of the sidecar to ask")
       ->envname("KITH_SIDECAR")

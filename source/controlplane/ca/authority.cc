@@ -45,7 +45,7 @@ absl::Time Ceiling(absl::Time time) {
 
 struct CertificateAuthority::State {
   AuthorityOptions options;
-  Signer signer;
+  std::shared_ptr<const Signer> signer;
   base::SpiffeId own_id;
   CertificateFacts signer_facts;
   std::vector<CertificateFacts> root_facts;
@@ -61,14 +61,14 @@ absl::StatusOr<Validity> CertificateAuthority::State::ValidityFor(absl::Duration
                                                                   absl::Duration most) const {
   absl::Time now = options.clock->Now();
   Validity validity;
-  validity.begin = Floor(std::max(now - options.backdate, signer.not_before));
+  validity.begin = Floor(std::max(now - options.backdate, signer->not_before));
   // Rounded up, lest a lifetime of a second or two lose most of itself.
-  validity.end = std::min({Ceiling(now + lifetime), Floor(now + most), signer.not_after});
-  if (signer.not_after <= now || validity.end <= validity.begin) {
+  validity.end = std::min({Ceiling(now + lifetime), Floor(now + most), signer->not_after});
+  if (signer->not_after <= now || validity.end <= validity.begin) {
     return Refuse(absl::StatusCode::kFailedPrecondition, Refusal::kIssuerExpired,
                   absl::StrCat("the certificate authority's own chain ended at ",
-                               absl::FormatTime(signer.not_after, absl::UTCTimeZone()),
-                               "; renew it (", signer.source, ")"));
+                               absl::FormatTime(signer->not_after, absl::UTCTimeZone()),
+                               "; renew it (", signer->source, ")"));
   }
   return validity;
 }
@@ -92,12 +92,12 @@ absl::StatusOr<IssuedCertificate> CertificateAuthority::State::Issue(
   spec.not_before = validity.begin;
   spec.not_after = validity.end;
   KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<X509> leaf,
-                        x509::BuildCertificate(spec, request.key.get(), signer.issuer));
+                        x509::BuildCertificate(spec, request.key.get(), signer->issuer));
   KITH_ASSIGN_OR_RETURN(std::string leaf_pem, x509::CertificatePem(leaf.get()));
   IssuedCertificate issued;
   issued.chain_pem.push_back(std::move(leaf_pem));
-  for (const std::string& pem : signer.intermediates_pem) issued.chain_pem.push_back(pem);
-  issued.chain_pem.push_back(signer.roots_pem);
+  for (const std::string& pem : signer->intermediates_pem) issued.chain_pem.push_back(pem);
+  issued.chain_pem.push_back(signer->roots_pem);
   issued.serial = x509::SerialHex(leaf.get());
   issued.key_type = std::move(request.key_type);
   issued.not_before = validity.begin;
@@ -115,8 +115,8 @@ absl::Status CertificateAuthority::State::CheckSelf() const {
   spec.not_before = validity.begin;
   spec.not_after = validity.end;
   KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<X509> leaf,
-                        x509::BuildCertificate(spec, key.get(), signer.issuer));
-  return VerifyLeaf(signer, leaf.get(), options.clock->Now());
+                        x509::BuildCertificate(spec, key.get(), signer->issuer));
+  return VerifyLeaf(*signer, leaf.get(), options.clock->Now());
 }
 
 absl::StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::Create(
@@ -133,11 +133,14 @@ absl::StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::Crea
                              options.backdate, now)
           : LoadSigner({options.certificate_file, options.key_file, options.root_file}, now);
   if (!signer.ok()) return base::Annotate(signer.status(), "certificate authority");
-  auto state = std::make_unique<State>(
-      State{std::move(options), *std::move(signer), std::move(own_id), {}, {}});
+  auto state = std::make_unique<State>(State{std::move(options),
+                                             std::make_shared<const Signer>(*std::move(signer)),
+                                             std::move(own_id),
+                                             {},
+                                             {}});
   KITH_RETURN_IF_ERROR(base::Annotate(state->CheckSelf(), "certificate authority"));
-  state->signer_facts = FactsOf(state->signer.certificate.get());
-  for (const auto& root : state->signer.roots) state->root_facts.push_back(FactsOf(root.get()));
+  state->signer_facts = FactsOf(state->signer->certificate.get());
+  for (const auto& root : state->signer->roots) state->root_facts.push_back(FactsOf(root.get()));
   return std::unique_ptr<CertificateAuthority>(new CertificateAuthority(std::move(state)));
 }
 
@@ -186,10 +189,10 @@ absl::StatusOr<ServerCertificate> CertificateAuthority::IssueServer(
   spec.not_before = validity.begin;
   spec.not_after = validity.end;
   KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<X509> leaf,
-                        x509::BuildCertificate(spec, key.get(), state_->signer.issuer));
+                        x509::BuildCertificate(spec, key.get(), state_->signer->issuer));
   ServerCertificate made;
   KITH_ASSIGN_OR_RETURN(made.chain_pem, x509::CertificatePem(leaf.get()));
-  for (const std::string& pem : state_->signer.intermediates_pem) made.chain_pem += pem;
+  for (const std::string& pem : state_->signer->intermediates_pem) made.chain_pem += pem;
   KITH_ASSIGN_OR_RETURN(made.key_pem, x509::PrivateKeyPem(key.get()));
   made.serial = x509::SerialHex(leaf.get());
   made.not_before = validity.begin;
@@ -206,15 +209,23 @@ absl::StatusOr<ServerCertificate> CertificateAuthority::IssueServer(
 }
 
 const std::string& CertificateAuthority::trust_bundle_pem() const {
-  return state_->signer.roots_pem;
+  return state_->signer->roots_pem;
 }
 const std::vector<CertificateFacts>& CertificateAuthority::roots() const {
   return state_->root_facts;
 }
 const CertificateFacts& CertificateAuthority::signer() const { return state_->signer_facts; }
-absl::Time CertificateAuthority::issuer_not_after() const { return state_->signer.not_after; }
+absl::Time CertificateAuthority::issuer_not_after() const { return state_->signer->not_after; }
 const std::string& CertificateAuthority::trust_domain() const {
   return state_->options.trust_domain;
+}
+
+absl::Duration CertificateAuthority::default_leaf_lifetime() const {
+  return state_->options.default_leaf_lifetime;
+}
+
+std::vector<std::shared_ptr<const Signer>> CertificateAuthority::signers() const {
+  return {state_->signer};
 }
 
 }  // namespace kith::controlplane

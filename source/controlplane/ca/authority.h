@@ -19,6 +19,8 @@
 
 namespace kith::controlplane {
 
+struct Signer;
+
 struct IssuedCertificate {
   // The leaf, one intermediate per element, the root bundle last: what sidecars are sent.
   std::vector<std::string> chain_pem;
@@ -74,6 +76,9 @@ class CertificateAuthority {
   // The first end among the signer and what is above it: nothing issued lives longer.
   absl::Time issuer_not_after() const;
   const std::string& trust_domain() const;
+  absl::Duration default_leaf_lifetime() const;
+  // Those whose certificates may live, the one that issues now first: what signs revocation lists.
+  std::vector<std::shared_ptr<const Signer>> signers() const;
 
  private:
   struct State;

@@ -119,6 +119,11 @@ void Hub::SetTrustBundle(const std::string& roots_pem) {
   MeshChanged();
 }
 
+void Hub::SetCrls(std::vector<std::string> crls) {
+  cache_.SetCrls(std::move(crls));
+  MeshChanged();
+}
+
 Hub::StreamId Hub::Open(Caller identity, std::string peer, std::shared_ptr<StreamWriter> writer) {
   auto stream = std::make_unique<Stream>();
   stream->id = ++last_id_;

@@ -66,6 +66,8 @@ class Hub {
 
   void SetState(std::shared_ptr<const MeshState> state);
   void SetTrustBundle(const std::string& roots_pem);
+  // Certificate revocation lists of the trust domain's issuers, DER.
+  void SetCrls(std::vector<std::string> crls);
 
   // `identity`: whom the stream's token proved.
   StreamId Open(Caller identity, std::string peer, std::shared_ptr<StreamWriter> writer);

@@ -30,10 +30,16 @@ void ResourceCache::RemoveWorkload(const std::string& name_space, const std::str
 }
 
 void ResourceCache::SetTrustBundle(const std::string& roots_pem) {
-  mesh::v1::TrustBundle bundle;
-  bundle.set_trust_domain(trust_domain_);
-  bundle.set_roots(roots_pem);
-  bundle_ = Encode(bundle);
+  trust_bundle_.set_trust_domain(trust_domain_);
+  trust_bundle_.set_roots(roots_pem);
+  bundle_ = Encode(trust_bundle_);
+}
+
+void ResourceCache::SetCrls(std::vector<std::string> crls) {
+  trust_bundle_.clear_crls();
+  for (std::string& crl : crls) trust_bundle_.add_crls(std::move(crl));
+  // Without roots there is no bundle yet.
+  if (bundle_ != nullptr) bundle_ = Encode(trust_bundle_);
 }
 
 ResourceCache::Config ResourceCache::WorkloadConfig(const Workload& workload) const {
