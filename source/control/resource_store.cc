@@ -45,7 +45,9 @@ const ResourceStore::Kind ResourceStore::kKinds[] = {
 
 ResourceStore::ResourceStore(Options options) : options_(std::move(options)) {
   settings_.policies = policy::PolicySet::DenyAll();
-  bundles_[options_.trust_domain] = {options_.trust_domain, options_.roots_pem};
+  if (!options_.roots_pem.empty()) {
+    bundles_[options_.trust_domain] = {options_.trust_domain, options_.roots_pem};
+  }
 }
 
 std::vector<std::string> ResourceStore::NamesOf(const Kind& kind) const {

@@ -34,8 +34,8 @@ class ResourceStore {
   using Response = envoy::service::discovery::v3::DeltaDiscoveryResponse;
 
   struct Options {
-    std::string trust_domain;           // The workload's own.
-    std::string roots_pem;              // Its roots, as the bootstrap gives them.
+    std::string trust_domain;  // The workload's own.
+    std::string roots_pem;     // Its roots before the control plane gives any; empty: none.
     std::vector<std::string> services;  // Hosts that are used.
     // Takes all trust domains' roots into use, or says why not.
     std::function<absl::Status(std::vector<tls::TrustBundle::Domain>)> use_bundles;

@@ -193,6 +193,7 @@ void Worker::Query(absl::AnyInvocable<void(const Activity&)> answer) {
     activity.inbound_connections = impl->inbound_sessions.size();
     activity.outbound_connections = impl->outbound_sessions.size();
     activity.upstream_connections = impl->state.observer.upstreams();
+    if (impl->state.tls != nullptr) activity.serial = impl->state.tls->identity().leaf().serial;
     answer(activity);
   });
 }

@@ -77,6 +77,7 @@ class Worker {
     uint64_t inbound_connections = 0;
     uint64_t outbound_connections = 0;
     uint64_t upstream_connections = 0;
+    std::string serial;  // Of the certificate that new handshakes present; empty: none yet.
   };
 
   static absl::StatusOr<std::unique_ptr<Worker>> Create(Options options);

@@ -33,10 +33,8 @@ void Answer(AdminOptions& options, const http::EmbeddedRequest& request,
         http::ErrorResponse(404, "there is /v1/status, /v1/certs and /v1/rotate"));
   }
   if (!reads) return responder.Send(WrongMethod("GET, HEAD"));
-  if (request.path == "/v1/certs") {
-    return responder.Send(JsonResponse(200, options.certificates()));
-  }
-  options.status([responder = std::move(responder)](std::string body) mutable {
+  auto& give = request.path == "/v1/certs" ? options.certificates : options.status;
+  give([responder = std::move(responder)](std::string body) mutable {
     responder.Send(JsonResponse(200, std::move(body)));
   });
 }

@@ -21,7 +21,7 @@ struct AdminOptions {
   base::SocketAddress socket;
   // JSON, given at once or later.
   absl::AnyInvocable<void(absl::AnyInvocable<void(std::string)>)> status;
-  absl::AnyInvocable<std::string()> certificates;
+  absl::AnyInvocable<void(absl::AnyInvocable<void(std::string)>)> certificates;
   absl::AnyInvocable<void()> rotate;
 };
 

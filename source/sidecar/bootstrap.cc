@@ -176,6 +176,10 @@ absl::StatusOr<Bootstrap> Bootstrap::From(const SidecarConfig& config) {
       return Invalid("identity.lifetime", "must be at least 1 s");
     }
   }
+  KITH_ASSIGN_OR_RETURN(bootstrap.identity, ReadIdentity(config.identity()));
+  if (config.has_workload_api()) {
+    KITH_ASSIGN_OR_RETURN(bootstrap.workload_api, ReadWorkloadApi(config.workload_api()));
+  }
   KITH_RETURN_IF_ERROR(ReadInbound(config, bootstrap));
   KITH_RETURN_IF_ERROR(ReadOutbound(config, bootstrap));
   if (bootstrap.inbound.empty() && bootstrap.outbound.empty()) {
@@ -198,6 +202,9 @@ absl::StatusOr<Bootstrap> Bootstrap::Load(const std::string& file) {
     return base::Annotate(roots.status(), absl::StrCat(file, ": controlPlane.trustBundleFile"));
   }
   bootstrap->roots_pem = *std::move(roots);
+  if (absl::Status read = LoadIdentityFiles(bootstrap->identity); !read.ok()) {
+    return base::Annotate(read, file);
+  }
   // Nothing is kept of it here: this only says early what is wrong with it.
   const auto bundle = tls::TrustBundle::Create({{bootstrap->trust_domain, bootstrap->roots_pem}});
   if (!bundle.ok()) {

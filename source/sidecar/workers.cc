@@ -51,6 +51,7 @@ void Workers::Start() {
 }
 
 void Workers::SetTls(const std::shared_ptr<const tls::Context>& context) {
+  serial_ = context->identity().leaf().serial;
   for (const auto& worker : workers_) worker->SetTls(context);
 }
 
@@ -76,8 +77,10 @@ void Workers::Query(absl::AnyInvocable<void(const Activity&)> answer) {
   gathering->waiting = workers_.size();
   gathering->done = std::move(answer);
   for (const auto& worker : workers_) {
-    worker->Query([&loop = loop_, gathering](const Activity& activity) {
-      loop.Post([gathering, activity] {
+    worker->Query([this, gathering](const proxy::Worker::Activity& activity) {
+      loop_.Post([this, gathering, activity] {
+        gathering->sum.serials.push_back(activity.serial);
+        if (activity.serial != serial_) ++gathering->sum.workers_behind;
         gathering->sum.inbound_connections += activity.inbound_connections;
         gathering->sum.outbound_connections += activity.outbound_connections;
         gathering->sum.upstream_connections += activity.upstream_connections;

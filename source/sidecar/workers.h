@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -20,7 +21,14 @@ namespace kith::sidecar {
 
 class Workers {
  public:
-  using Activity = proxy::Worker::Activity;
+  // The sum over all workers.
+  struct Activity {
+    uint64_t inbound_connections = 0;
+    uint64_t outbound_connections = 0;
+    uint64_t upstream_connections = 0;
+    std::vector<std::string> serials;  // What each worker's new handshakes present.
+    size_t workers_behind = 0;         // Those that present another one than SetTls() gave last.
+  };
 
   static absl::StatusOr<std::unique_ptr<Workers>> Create(event::Loop& loop,
                                                          const Bootstrap& bootstrap,
@@ -46,6 +54,7 @@ class Workers {
   std::vector<std::unique_ptr<proxy::Worker>> workers_;
   std::vector<base::SocketAddress> inbound_;
   std::vector<base::SocketAddress> outbound_;
+  std::string serial_;  // Of the certificate that SetTls() gave last.
 };
 
 }  // namespace kith::sidecar

@@ -57,6 +57,9 @@ constexpr string_view kHandshake[] = {"side", "result", "reason", "source_princi
 constexpr string_view kSideSerial[] = {"side", "serial"};
 constexpr string_view kSide[] = {"side"};
 constexpr string_view kCertificate[] = {"kind", "serial", "principal"};
+constexpr string_view kRotation[] = {"result", "reason", "source"};
+constexpr string_view kTrustDomain[] = {"trust_domain"};
+constexpr string_view kRpcResult[] = {"rpc", "result"};
 constexpr string_view kTypeResult[] = {"type", "result"};
 constexpr string_view kType[] = {"type"};
 constexpr string_view kCause[] = {"cause"};
@@ -168,11 +171,32 @@ constexpr Family kCertificateNotBefore{"kith_certificate_not_before_timestamp_se
 constexpr Family kIdentityRotations{"kith_identity_rotations_total",
                                     MetricType::kCounter,
                                     "Attempts to renew the workload's certificate (ok, failed).",
-                                    kResultReason,
+                                    kRotation,
                                     {}};
 constexpr Family kIdentityGeneration{"kith_identity_generation",
                                      MetricType::kGauge,
                                      "How many certificates were put to use since the start.",
+                                     None(),
+                                     {}};
+constexpr Family kIdentityWorkersBehind{"kith_identity_workers_behind",
+                                        MetricType::kGauge,
+                                        "Workers that do not present the newest certificate yet.",
+                                        None(),
+                                        {}};
+constexpr Family kTrustBundleGeneration{"kith_trust_bundle_generation",
+                                        MetricType::kGauge,
+                                        "Generation of each trust domain's roots, as their giver "
+                                        "counts them; 0 if it does not.",
+                                        kTrustDomain,
+                                        {}};
+constexpr Family kWorkloadApiRequests{"kith_workload_api_requests_total",
+                                      MetricType::kCounter,
+                                      "Calls of the SPIFFE Workload API that this sidecar serves.",
+                                      kRpcResult,
+                                      {}};
+constexpr Family kWorkloadApiStreams{"kith_workload_api_streams",
+                                     MetricType::kGauge,
+                                     "Open streams of the SPIFFE Workload API.",
                                      None(),
                                      {}};
 constexpr Family kConfigUpdates{"kith_config_updates_total",
@@ -288,6 +312,10 @@ absl::Span<const Family* const> AllFamilies() {
       &kCertificateNotBefore,
       &kIdentityRotations,
       &kIdentityGeneration,
+      &kIdentityWorkersBehind,
+      &kTrustBundleGeneration,
+      &kWorkloadApiRequests,
+      &kWorkloadApiStreams,
       &kConfigUpdates,
       &kConfigLastSuccess,
       &kControlPlaneConnected,

@@ -38,6 +38,10 @@ extern const Family kCertificateNotAfter;
 extern const Family kCertificateNotBefore;
 extern const Family kIdentityRotations;
 extern const Family kIdentityGeneration;
+extern const Family kIdentityWorkersBehind;
+extern const Family kTrustBundleGeneration;
+extern const Family kWorkloadApiRequests;
+extern const Family kWorkloadApiStreams;
 
 // ---- Sidecar: configuration ----
 extern const Family kConfigUpdates;

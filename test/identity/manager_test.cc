@@ -96,9 +96,10 @@ TEST_F(ManagerTest, CountsRotationsByResultAndReason) {
   ASSERT_TRUE(manager_->OnIdentity(MakeIdentity(ca_)).ok());
   manager_->OnFailure(Failure::kUnavailable, absl::UnavailableError("away"));
   const std::string text = metrics_.Text();
-  EXPECT_THAT(text, HasSubstr("kith_identity_rotations_total{result=\"ok\",reason=\"-\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("kith_identity_rotations_total{result=\"ok\",reason=\"-\","
+                              "source=\"kith-ca\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("kith_identity_rotations_total{result=\"failed\",reason="
-                              "\"unavailable\"} 1\n"));
+                              "\"unavailable\",source=\"kith-ca\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("kith_identity_generation 2\n"));
   EXPECT_EQ(manager_->report().rotations, 1u);
 }
@@ -162,6 +163,33 @@ TEST_F(ManagerTest, TakesIdentityAndRefusedBundleTogetherOnceTheyFit) {
   EXPECT_FALSE(manager_->WantsRenewal());
 }
 
+TEST_F(ManagerTest, FollowsTheSourcesBundleUntilTheControlPlaneGivesOne) {
+  ASSERT_TRUE(manager_->OnBundles({{"cluster.local", other_ca_.root_pem()}}).ok());
+  EXPECT_EQ(manager_->roots_pem(), other_ca_.root_pem());
+  EXPECT_TRUE(manager_->OnIdentity(MakeIdentity(other_ca_)).ok());
+  EXPECT_FALSE(manager_->SetBundle({{"cluster.local", ca_.root_pem()}}).ok())
+      << "it would cut off the present identity";
+  const std::string both = ca_.root_pem() + other_ca_.root_pem();
+  ASSERT_TRUE(manager_->SetBundle({{"cluster.local", both, 9}}).ok());
+  EXPECT_EQ(manager_->roots_pem(), both);
+  ASSERT_TRUE(manager_->OnBundles({{"cluster.local", other_ca_.root_pem()}}).ok());
+  EXPECT_EQ(manager_->roots_pem(), both) << "the control plane comes first";
+  EXPECT_THAT(metrics_.Text(),
+              HasSubstr("kith_trust_bundle_generation{trust_domain=\"cluster.local\"} 9\n"));
+}
+
+TEST_F(ManagerTest, KeepsToTheSourcesBundleWhenToldTo) {
+  Manager::Options options = Options();
+  options.precedence = BundlePrecedence::kSourceFirst;
+  options.metrics = nullptr;
+  auto manager = *Manager::Create(std::move(options));
+  ASSERT_TRUE(manager->OnBundles({{"cluster.local", other_ca_.root_pem()}}).ok());
+  ASSERT_TRUE(
+      manager->SetBundle({{"cluster.local", ca_.root_pem()}, {"b.example", ca_.root_pem()}}).ok());
+  EXPECT_EQ(manager->roots_pem(), other_ca_.root_pem());
+  EXPECT_EQ(manager->bundle().RootsOf("b.example").size(), 1u);
+}
+
 TEST_F(ManagerTest, WantsARenewalWhenItsIssuerIsToGo) {
   const auto identity = MakeIdentity(ca_);
   ASSERT_TRUE(manager_->OnIdentity(identity).ok());
@@ -176,9 +204,10 @@ TEST_F(ManagerTest, WantsARenewalWhenItsIssuerIsToGo) {
   EXPECT_FALSE(manager_->WantsRenewal());
 }
 
-TEST_F(ManagerTest, RefusesABundleWithoutItsOwnTrustDomain) {
-  const absl::Status refused = manager_->SetBundle({{"partner.example", ca_.root_pem()}});
-  EXPECT_THAT(std::string(refused.message()), HasSubstr("cluster.local"));
+TEST_F(ManagerTest, KeepsItsOwnRootsWhenABundleHasOnlyOthers) {
+  ASSERT_TRUE(manager_->SetBundle({{"partner.example", other_ca_.root_pem()}}).ok());
+  EXPECT_EQ(manager_->roots_pem(), ca_.root_pem());
+  EXPECT_EQ(manager_->bundle().RootsOf("partner.example").size(), 1u);
 }
 
 TEST_F(ManagerTest, RefusesABundleThatIsNotPem) {

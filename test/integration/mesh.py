@@ -265,8 +265,10 @@ class Mesh:
                      workload.service_account, "--ttl", ttl, "--file", workload.token_path)
 
     def add(self, name, service_account=None, namespace="demo", inbound=(), outbound=(),
-            start=True, extra=""):
-        """A workload. inbound: (application port, "HTTP"|"TCP"); outbound: (host, port)."""
+            start=True, extra="", identity=()):
+        """A workload. inbound: (application port, "HTTP"|"TCP"); outbound: (host, port).
+
+        identity: further lines of that block, indented by two."""
         workload = Workload(self, name, service_account or name, namespace)
         lines = [
             "workload:",
@@ -277,6 +279,7 @@ class Mesh:
             f"    app: {name.split('-')[0]}",
             "identity:",
             f"  lifetime: {self.leaf_lifetime}",
+            *identity,
             "controlPlane:",
             f"  address: 127.0.0.1:{self.port}",
             "  serverName: kith-controlplane",
