@@ -31,7 +31,7 @@ DiscoveryClient::DiscoveryClient(event::Loop& loop, Channel& channel, Handler& h
       channel_(channel),
       handler_(handler),
       options_(std::move(options)),
-      store_({options_.trust_domain, options_.roots_pem, options_.services,
+      store_({options_.trust_domain, options_.roots_pem, options_.services, options_.rules,
               [this](std::vector<tls::TrustBundle::Domain> domains) {
                 return handler_.OnTrustBundles(std::move(domains));
               }}),

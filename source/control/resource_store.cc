@@ -45,6 +45,7 @@ const ResourceStore::Kind ResourceStore::kKinds[] = {
 
 ResourceStore::ResourceStore(Options options) : options_(std::move(options)) {
   settings_.policies = policy::PolicySet::DenyAll();
+  settings_.rules = options_.rules;
   bundles_[options_.trust_domain] = {options_.trust_domain, options_.roots_pem};
 }
 
@@ -148,7 +149,8 @@ absl::Status ResourceStore::RemoveBundle(const std::string& name) {
 absl::Status ResourceStore::TakeWorkload(const Resource& resource) {
   if (resource.name() != kSelf) return absl::InvalidArgumentError("was not asked for");
   KITH_ASSIGN_OR_RETURN(const auto message, Unpack<mesh::v1::WorkloadConfig>(resource.resource()));
-  KITH_ASSIGN_OR_RETURN(settings_, TranslateWorkload(message, options_.trust_domain));
+  KITH_ASSIGN_OR_RETURN(settings_,
+                        TranslateWorkload(message, options_.trust_domain, options_.rules));
   configured_ = true;
   return absl::OkStatus();
 }
@@ -182,6 +184,7 @@ Update ResourceStore::Current() const {
   update.snapshot = std::move(snapshot);
   update.policies = settings_.policies;
   update.summaries = settings_.summaries;
+  update.rules = settings_.rules;
   update.configured = configured_;
   const auto own = versions_.find(kKinds[1].type_url);
   if (own != versions_.end() && own->second.contains(kSelf)) {

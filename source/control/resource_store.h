@@ -24,6 +24,7 @@ struct Update {
   std::shared_ptr<const mesh::Snapshot> snapshot;
   std::shared_ptr<const policy::PolicySet> policies;
   std::vector<PolicySummary> summaries;
+  tls::TrustRules rules;
   std::string version;      // Of the workload's own settings, as the control plane names it.
   bool configured = false;  // Those settings have come.
 };
@@ -37,6 +38,7 @@ class ResourceStore {
     std::string trust_domain;           // The workload's own.
     std::string roots_pem;              // Its roots, as the bootstrap gives them.
     std::vector<std::string> services;  // Hosts that are used.
+    tls::TrustRules rules;              // Where no TrustPolicy says otherwise.
     // Takes all trust domains' roots into use, or says why not.
     std::function<absl::Status(std::vector<tls::TrustBundle::Domain>)> use_bundles;
   };

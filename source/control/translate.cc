@@ -8,6 +8,7 @@
 #include "kith/mesh/v1/resources.pb.h"
 #include "source/base/status.h"
 #include "source/control/known.h"
+#include "source/control/trust_rules.h"
 
 namespace kith::control {
 namespace {
@@ -144,7 +145,8 @@ absl::Status AddEndpoint(const ProtoEndpoint& from, const std::vector<base::Spif
 }  // namespace
 
 absl::StatusOr<WorkloadSettings> TranslateWorkload(const mesh::v1::WorkloadConfig& config,
-                                                   absl::string_view trust_domain) {
+                                                   absl::string_view trust_domain,
+                                                   const tls::TrustRules& rules) {
   KITH_RETURN_IF_ERROR(CheckKnown(config));
   if (config.trust_domain() != trust_domain) {
     return Bad("trustDomain",
@@ -159,6 +161,7 @@ absl::StatusOr<WorkloadSettings> TranslateWorkload(const mesh::v1::WorkloadConfi
   }
   KITH_ASSIGN_OR_RETURN(settings.modes.path_normalization,
                         Normalization(config.path_normalization()));
+  KITH_ASSIGN_OR_RETURN(settings.rules, TranslateTrustPolicies(config.trust_policies(), rules));
   policy::PolicySet::Options options;
   options.trust_domain = config.trust_domain();
   for (const std::string& alias : config.trust_domain_aliases()) {
@@ -221,6 +224,7 @@ absl::StatusOr<tls::TrustBundle::Domain> TranslateTrustBundle(const mesh::v1::Tr
     }
     domain.retiring_key_ids.push_back(absl::AsciiStrToLower(key_id));
   }
+  domain.crls.assign(bundle.crls().begin(), bundle.crls().end());
   return domain;
 }
 

@@ -14,6 +14,7 @@
 #include "source/mesh/snapshot.h"
 #include "source/policy/policy_set.h"
 #include "source/tls/credentials.h"
+#include "source/tls/trust_rules.h"
 
 namespace kith::mesh::v1 {
 class Service;
@@ -34,11 +35,14 @@ struct WorkloadSettings {
   mesh::WorkloadModes modes;
   std::shared_ptr<const policy::PolicySet> policies;
   std::vector<PolicySummary> summaries;
+  tls::TrustRules rules;
 };
 
-// `trust_domain` is the workload's own; settings made for another one are refused.
+// `trust_domain` is the workload's own; settings made for another one are refused. `rules` are the
+// bootstrap's, for what no TrustPolicy sets.
 absl::StatusOr<WorkloadSettings> TranslateWorkload(const mesh::v1::WorkloadConfig& config,
-                                                   absl::string_view trust_domain);
+                                                   absl::string_view trust_domain,
+                                                   const tls::TrustRules& rules = {});
 
 // `name` is the resource's, which must be the host.
 absl::StatusOr<std::shared_ptr<const mesh::Service>> TranslateService(

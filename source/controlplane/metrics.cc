@@ -7,8 +7,9 @@ namespace kith::controlplane {
 namespace {
 
 // Kinds whose last document goes must read 0, not what they read before.
-constexpr absl::string_view kKinds[] = {"AuthorizationPolicy", "PeerAuthentication", "Service",
-                                        "ServiceEntry", "WorkloadEntry"};
+constexpr absl::string_view kKinds[] = {
+    "AuthorizationPolicy", "PeerAuthentication", "Service",
+    "ServiceEntry",        "TrustPolicy",        "WorkloadEntry"};
 
 }  // namespace
 

@@ -33,5 +33,7 @@ CLI::Option* AddSidecarOption(CLI::App& command, CommandLine& line);
 
 // status, token, certs, version.
 void AddMeshCommands(CLI::App& app, CommandLine& line);
+// break-glass.
+void AddBreakGlassCommands(CLI::App& app, CommandLine& line);
 
 }  // namespace kith::ctl

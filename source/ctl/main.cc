@@ -40,6 +40,7 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
   kith::ctl::AddMeshCommands(app, line);
+  kith::ctl::AddBreakGlassCommands(app, line);
 
   try {
     app.parse(argc, argv);

@@ -8,6 +8,7 @@
 #include "source/base/log.h"
 #include "source/base/status.h"
 #include "source/telemetry/families.h"
+#include "source/tls/peer.h"
 
 namespace kith::identity {
 namespace {
@@ -23,7 +24,7 @@ bool IsValidAt(const tls::Identity& identity, absl::Time now) {
 }  // namespace
 
 Manager::Manager(Options options, std::shared_ptr<const tls::TrustBundle> bundle)
-    : options_(std::move(options)), bundle_(std::move(bundle)) {
+    : options_(std::move(options)), rules_(options_.rules), bundle_(std::move(bundle)) {
   ShowCertificates();
 }
 
@@ -44,7 +45,11 @@ absl::StatusOr<std::shared_ptr<const tls::Context>> Manager::MakeContext(
   tls::Context::Options options;
   options.identity = std::move(identity);
   options.bundle = std::move(bundle);
-  options.min_version = options_.min_version;
+  options.rules = rules_;
+  if (rules_.break_glass_allowed) {
+    options.rules.break_glass_until = break_glass_until_;
+    options.rules.peer.ended_since = ended_since_;
+  }
   options.clock = options_.clock;
   options.generation = generation;
   return tls::Context::Create(std::move(options));
@@ -111,7 +116,7 @@ void Manager::OnFailure(Failure failure, const absl::Status& status) {
 }
 
 absl::Status Manager::SetBundle(std::vector<tls::TrustBundle::Domain> domains) {
-  KITH_ASSIGN_OR_RETURN(auto bundle, tls::TrustBundle::Create(std::move(domains)));
+  KITH_ASSIGN_OR_RETURN(auto bundle, tls::TrustBundle::Create(std::move(domains), crls_));
   if (bundle->RootsOf(options_.trust_domain).empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "the trust bundle has no root of this workload's trust domain ", options_.trust_domain));
@@ -133,8 +138,40 @@ absl::Status Manager::SetBundle(std::vector<tls::TrustBundle::Domain> domains) {
   ShowCertificates();
   base::Log(base::LogLevel::kInfo, "identity", "trust bundle in use",
             {{"trustDomains", absl::StrCat(bundle_->domains().size())},
-             {"ownRoots", absl::StrCat(bundle_->RootsOf(options_.trust_domain).size())}});
+             {"ownRoots", absl::StrCat(bundle_->RootsOf(options_.trust_domain).size())},
+             {"revocationLists", absl::StrCat(bundle_->revoked().size())}});
+  ShowRevoked();
   if (context_ != nullptr) Publish();
+  return absl::OkStatus();
+}
+
+absl::Status Manager::SetCrls(tls::Crls crls) {
+  std::swap(crls_, crls);
+  absl::Status set = SetBundle(bundle_->domains());
+  if (!set.ok()) crls_ = std::move(crls);
+  return set;
+}
+
+absl::Status Manager::SetRules(tls::TrustRules rules) {
+  if (rules == rules_) return absl::OkStatus();
+  std::swap(rules_, rules);
+  absl::Status renewed = Renew();
+  if (!renewed.ok()) rules_ = std::move(rules);
+  return renewed;
+}
+
+absl::Status Manager::SetBreakGlass(absl::Time until, absl::Time ended_since) {
+  break_glass_until_ = until;
+  ended_since_ = ended_since;
+  return Renew();
+}
+
+absl::Status Manager::Renew() {
+  if (context_ == nullptr) return absl::OkStatus();
+  auto context = MakeContext(context_->options().identity, bundle_, context_->generation());
+  if (!context.ok()) return base::Annotate(context.status(), "use new trust rules");
+  context_ = *std::move(context);
+  Publish();
   return absl::OkStatus();
 }
 
@@ -148,6 +185,7 @@ const std::string& Manager::roots_pem() const {
 bool Manager::WantsRenewal() const {
   if (context_ == nullptr) return false;
   if (next_bundle_ != nullptr) return true;
+  if (tls::IsRevoked(context_->identity(), *bundle_, options_.clock->Now())) return true;
   for (const tls::TrustBundle::Domain& domain : bundle_->domains()) {
     if (domain.trust_domain != options_.trust_domain) continue;
     for (const tls::CertificateInfo& certificate : context_->identity().chain_info()) {
@@ -162,6 +200,19 @@ bool Manager::WantsRenewal() const {
 
 void Manager::Publish() {
   for (Subscriber& subscriber : subscribers_) subscriber(context_);
+}
+
+void Manager::ShowRevoked() {
+  if (options_.metrics != nullptr) {
+    options_.metrics->GetGauge(telemetry::kRevocationLists, {})
+        .Set(static_cast<double>(bundle_->revoked().size()));
+  }
+  if (context_ == nullptr) return;
+  const tls::Identity& identity = context_->identity();
+  if (!tls::IsRevoked(identity, *bundle_, options_.clock->Now())) return;
+  base::Log(base::LogLevel::kWarning, "identity",
+            "our own certificate is on a revocation list; peers refuse it, a new one is asked for",
+            {{"spiffeId", identity.id().text()}, {"serial", identity.leaf().serial}});
 }
 
 void Manager::CountRotation(absl::string_view result, Failure failure) {

@@ -26,7 +26,7 @@ class Manager : public Source::Observer {
   struct Options {
     std::string trust_domain;  // The workload's own: it always has roots.
     std::string roots_pem;     // Of that trust domain, until the control plane has spoken.
-    tls::MinVersion min_version = tls::MinVersion::kTls13;
+    tls::TrustRules rules;     // Until the control plane has spoken.
     const base::Clock* clock = &base::Clock::System();
     telemetry::Shard* metrics = nullptr;  // None counts nothing.
   };
@@ -55,8 +55,18 @@ class Manager : public Source::Observer {
   // together with the first identity that passes under them only.
   absl::Status SetBundle(std::vector<tls::TrustBundle::Domain> domains);
 
-  // The present identity's issuer is on its way out: a new one is to be had soon.
+  // The present identity's issuer is on its way out, or the identity was revoked: a new one is to
+  // be had soon.
   bool WantsRenewal() const;
+
+  // Revocation lists of files, beside those that come with the bundle; replaces all earlier ones.
+  absl::Status SetCrls(tls::Crls crls);
+  // What is asked of peers from now on.
+  absl::Status SetRules(tls::TrustRules rules);
+  const tls::TrustRules& rules() const { return rules_; }
+  // Break-glass: until then connections outlive their certificates, and peers pass whose
+  // certificates ended at `ended_since` or later. The infinite past ends it.
+  absl::Status SetBreakGlass(absl::Time until, absl::Time ended_since);
 
   // Null until the first identity.
   const std::shared_ptr<const tls::Context>& context() const { return context_; }
@@ -76,11 +86,18 @@ class Manager : public Source::Observer {
   absl::StatusOr<std::shared_ptr<const tls::Context>> TryIdentity(
       const std::shared_ptr<const tls::Identity>& identity,
       const std::shared_ptr<const tls::TrustBundle>& bundle) const;
+  // Makes the present context anew, from rules that have changed.
+  absl::Status Renew();
   void Publish();
   void CountRotation(absl::string_view result, Failure failure);
   void ShowCertificates();
+  void ShowRevoked();
 
   const Options options_;
+  tls::TrustRules rules_;
+  absl::Time break_glass_until_ = absl::InfinitePast();
+  absl::Time ended_since_ = absl::InfiniteFuture();
+  tls::Crls crls_;  // Of files.
   std::shared_ptr<const tls::TrustBundle> bundle_;
   std::shared_ptr<const tls::TrustBundle> next_bundle_;  // Refused for the present identity's sake.
   std::shared_ptr<const tls::Context> context_;

@@ -29,8 +29,11 @@ struct ConnectionFacts {
   absl::string_view peer_serial() const;
   absl::string_view own_principal() const;
   absl::string_view own_serial() const;
-  // Until the first certificate of either side ends; infinite on plaintext.
+  // Until the first certificate of either side ends or the maximum age is reached, counted from
+  // now; infinite on plaintext.
   absl::Duration Validity(const base::Clock& clock) const;
+  // With what a connection is closed then.
+  absl::Status Expired(const base::Clock& clock) const;
 };
 
 class Dial : public event::Deletable {

@@ -15,6 +15,7 @@ namespace {
 constexpr size_t kMaxAttempts = 3;
 // Repetitions of a request that found a connection which had just gone.
 constexpr int kMaxRepeats = 2;
+constexpr int kHeadTooLarge = 431;
 
 }  // namespace
 
@@ -217,7 +218,7 @@ void Exchange::Fail(int status, Reason reason, absl::string_view detail) {
 void Exchange::RefuseUnread(int status, absl::string_view detail) {
   StartRecord();
   record_.detail.assign(detail.data(), detail.size());
-  Answer(status, Reason::kBadRequest);
+  Answer(status, status == kHeadTooLarge ? Reason::kRequestTooLarge : Reason::kBadRequest);
   Finish();
 }
 

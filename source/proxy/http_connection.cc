@@ -6,6 +6,7 @@
 #include "source/http/serialize.h"
 #include "source/proxy/http1_output.h"
 #include "source/proxy/local_answer.h"
+#include "source/telemetry/reason_status.h"
 
 namespace kith::proxy {
 
@@ -248,7 +249,7 @@ void HttpConnection::OnEnd() {
 }
 
 void HttpConnection::OnClosed(absl::Status status) {
-  exchange_.Abandon(Reason::kConnectionReset, status.message());
+  exchange_.Abandon(telemetry::ReasonOf(status, Reason::kConnectionReset), status.message());
   Close();
 }
 
@@ -296,6 +297,13 @@ void HttpConnection::OnDeadline() {
     worker_.observer.CountBadRequest("head_timeout");
     RefuseHead(408, "the request's head did not arrive in time");
   }
+}
+
+void HttpConnection::CutOff(const absl::Status& status) {
+  if (phase_ == Phase::kClosed) return;
+  exchange_.Abandon(telemetry::ReasonOf(status, Reason::kConnectionReset), status.message());
+  stream_->Reset();
+  Close();
 }
 
 void HttpConnection::Close() {

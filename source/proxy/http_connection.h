@@ -28,6 +28,8 @@ class HttpConnection final : private net::StreamHandler,
   void Start(absl::Span<const uint8_t> first_bytes);
   // Closes when idle, now or after the exchange in flight.
   void StartDraining();
+  // Breaks off what is in flight, with the status' reason.
+  void CutOff(const absl::Status& status);
 
  private:
   enum class Phase : uint8_t {

@@ -67,6 +67,16 @@ void InboundSession::StartDraining() {
   if (http_ != nullptr) http_->StartDraining();
 }
 
+void InboundSession::CutOff(const absl::Status& status) {
+  if (http_ != nullptr) {
+    http_->CutOff(status);
+  } else if (tunnel_ != nullptr) {
+    tunnel_->Abort(status);
+  } else {
+    Refuse(Reason::kShuttingDown, std::string(status.message()));
+  }
+}
+
 void InboundSession::OnConfigChanged() {
   if (tunnel_ == nullptr || DecideTcp().allowed) return;
   // Requests are decided one by one; a tunnel was decided when it began.
@@ -84,7 +94,7 @@ void InboundSession::OnData(absl::Span<const uint8_t> bytes) {
   const bool strict = Mode() == mesh::MtlsMode::kStrict;
   switch (hello.kind) {
     case tls::ClientHello::Kind::kHello:
-      if (strict || OffersMesh(hello.alpn)) {
+      if (strict || OffersMesh(hello.alpn) || TakesAnyTls()) {
         StartTls();
       } else if (port_.options.protocol == mesh::Protocol::kTcp) {
         StartProtocol(peeked_);  // The application's own TLS passes through.
@@ -123,6 +133,11 @@ void InboundSession::OnPeekTimeout() {
   StartProtocol(peeked_);
 }
 
+bool InboundSession::TakesAnyTls() const {
+  return worker_.tls != nullptr &&
+         worker_.tls->rules().ForPort(port_.options.port) != tls::ClientCertificate::kRequire;
+}
+
 void InboundSession::StartTls() {
   if (worker_.tls == nullptr) {
     Refuse(Reason::kNoIdentity, "no certificate of our own yet; is the control plane reachable?");
@@ -133,6 +148,8 @@ void InboundSession::StartTls() {
   options.context = worker_.tls;
   options.alpn = ServerAlpn(port_.options.protocol);
   options.handshake_timeout = worker_.options.timeouts.handshake;
+  options.client_certificate = worker_.tls->rules().ForPort(port_.options.port);
+  options.live = worker_.live;
   options.first_bytes = std::move(peeked_);
   peeked_.clear();
   handshaking_ = tls::TlsStream::Accept(
@@ -205,6 +222,10 @@ void InboundSession::OnApplicationDialed(Dial::Result result) {
                                      worker_.options.timeouts.idle,
                                      [this](absl::Status status) { OnTunnelDone(status); });
   peeked_ = {};
+  if (facts_.context != nullptr) {
+    tunnel_->EndAfter(facts_.Validity(*worker_.options.clock),
+                      facts_.Expired(*worker_.options.clock));
+  }
   worker_.observer.TunnelOpened(Record());
 }
 

@@ -35,6 +35,7 @@ class InboundSession final : public Session, private net::StreamHandler, public 
 
   // proxy::Session
   void StartDraining() override;
+  void CutOff(const absl::Status& status) override;
   void OnConfigChanged() override;
 
  private:
@@ -53,6 +54,8 @@ class InboundSession final : public Session, private net::StreamHandler, public 
 
   mesh::MtlsMode Mode() const;
   void OnPeekTimeout();
+  // The port's rules do not ask every TLS client for an identity of the mesh.
+  bool TakesAnyTls() const;
   void StartTls();
   void OnHandshake(const tls::HandshakeResult& handshake);
   // The bytes from here on are the application's protocol.

@@ -8,6 +8,7 @@
 #include "source/proxy/exchange.h"
 #include "source/telemetry/access_log.h"
 #include "source/telemetry/families.h"
+#include "source/telemetry/reason_status.h"
 
 namespace kith::proxy {
 
@@ -162,6 +163,10 @@ void Observer::CountRefused(Direction direction, telemetry::Reason reason) {
       .Add();
 }
 
+void Observer::CountEnded(telemetry::Reason reason) {
+  series_->shard.GetCounter(telemetry::kConnectionsEnded, {telemetry::Name(reason)}).Add();
+}
+
 void Observer::CountUpstreamConnect(bool connected) {
   series_->shard.GetCounter(telemetry::kUpstreamConnects, {connected ? "ok" : "failed"}).Add();
 }
@@ -228,6 +233,12 @@ void Observer::TunnelOpened(const ConnectionRecord& record) {
 void Observer::TunnelClosed(const ConnectionRecord& record, uint64_t to_server,
                             uint64_t to_client) {
   TcpCounter(telemetry::kTcpClosed, record).Add();
+  if (record.status != nullptr) {
+    using telemetry::Reason;
+    const Reason reason = telemetry::ReasonOf(*record.status, record.reason);
+    // Those of a revoked peer are counted where they are found, whatever they carry.
+    if (reason == Reason::kConnectionExpired || reason == Reason::kPolicyDenied) CountEnded(reason);
+  }
   TcpCounter(telemetry::kTcpReceivedBytes, record).Add(to_server);
   TcpCounter(telemetry::kTcpSentBytes, record).Add(to_client);
   LogConnection(record, to_server, to_client);
@@ -264,8 +275,9 @@ void Observer::LogConnection(const ConnectionRecord& record, uint64_t received, 
     detail = std::string(record.status->message());
     entry.detail = detail;
     if (entry.reason == telemetry::Reason::kNone) {
-      entry.reason = absl::IsDeadlineExceeded(*record.status) ? telemetry::Reason::kIdleTimeout
-                                                              : telemetry::Reason::kConnectionReset;
+      entry.reason = telemetry::ReasonOf(*record.status, absl::IsDeadlineExceeded(*record.status)
+                                                             ? telemetry::Reason::kIdleTimeout
+                                                             : telemetry::Reason::kConnectionReset);
     }
   }
   options_.access_log->Write(entry);

@@ -35,6 +35,8 @@ class Observer {
   void AddUpstreams(int64_t change);
   uint64_t upstreams() const { return upstreams_; }
   void CountRefused(Direction direction, telemetry::Reason reason);
+  // A live connection that this sidecar ended, unasked by either side.
+  void CountEnded(telemetry::Reason reason);
   void CountUpstreamConnect(bool connected);
   void CountRetry(telemetry::Reason reason);
   void CountBadRequest(absl::string_view reason);

@@ -110,6 +110,16 @@ void OutboundSession::StartDraining() {
   if (http_ != nullptr) http_->StartDraining();
 }
 
+void OutboundSession::CutOff(const absl::Status& status) {
+  if (http_ != nullptr) {
+    http_->CutOff(status);
+  } else if (tunnel_ != nullptr) {
+    tunnel_->Abort(status);
+  } else {
+    Refuse(Reason::kShuttingDown, std::string(status.message()));
+  }
+}
+
 // ---- TCP ----
 
 void OutboundSession::DialTunnel() {
@@ -140,6 +150,10 @@ void OutboundSession::OnDialed(Dial::Result result) {
   tunnel_ = std::make_unique<Tunnel>(std::move(stream_), std::move(result.stream),
                                      absl::Span<const uint8_t>(), worker_.options.timeouts.idle,
                                      [this](absl::Status status) { OnTunnelDone(status); });
+  if (upstream_.context != nullptr) {
+    tunnel_->EndAfter(upstream_.Validity(*worker_.options.clock),
+                      upstream_.Expired(*worker_.options.clock));
+  }
   worker_.observer.TunnelOpened(Record());
 }
 

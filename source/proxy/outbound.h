@@ -52,6 +52,7 @@ class OutboundSession final : public Session, public HttpSession {
 
   void Start();
   void StartDraining() override;
+  void CutOff(const absl::Status& status) override;
 
  private:
   // HttpSession

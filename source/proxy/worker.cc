@@ -43,6 +43,7 @@ class Worker::Impl {
 
   absl::Status Listen();
   void ApplyConfig(Config config);
+  void ApplyTls(std::shared_ptr<const tls::Context> context);
   void StartDraining(absl::AnyInvocable<void()> done);
   void FinishDrainWhenEmpty();
   template <typename SessionType, typename Port>
@@ -124,6 +125,12 @@ void Worker::Impl::ApplyConfig(Config config) {
   inbound_sessions.OnConfigChanged();
 }
 
+void Worker::Impl::ApplyTls(std::shared_ptr<const tls::Context> context) {
+  state.tls = std::move(context);
+  state.live->Recheck(*state.tls,
+                      [this](telemetry::Reason reason) { state.observer.CountEnded(reason); });
+}
+
 void Worker::Impl::StartDraining(absl::AnyInvocable<void()> done) {
   drained = std::move(done);
   state.draining = true;
@@ -171,7 +178,7 @@ void Worker::Start() {
 
 void Worker::SetTls(std::shared_ptr<const tls::Context> context) {
   impl_->loop->Post([impl = impl_.get(), context = std::move(context)]() mutable {
-    impl->state.tls = std::move(context);
+    impl->ApplyTls(std::move(context));
   });
 }
 
@@ -184,6 +191,15 @@ void Worker::SetConfig(Config config) {
 void Worker::Drain(absl::AnyInvocable<void()> done) {
   impl_->loop->Post([impl = impl_.get(), done = std::move(done)]() mutable {
     impl->StartDraining(std::move(done));
+  });
+}
+
+void Worker::CutOff(absl::Status status, absl::AnyInvocable<void()> done) {
+  impl_->loop->Post([impl = impl_.get(), status, done = std::move(done)]() mutable {
+    impl->inbound_sessions.CutOff(status);
+    impl->outbound_sessions.CutOff(status);
+    if (impl->options.access_log != nullptr) impl->options.access_log->Flush();
+    done();
   });
 }
 

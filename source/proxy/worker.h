@@ -94,6 +94,8 @@ class Worker {
   // Stops accepting, finishes what is in flight, closes idle connections; `done` runs on the
   // worker's loop when nothing is left.
   void Drain(absl::AnyInvocable<void()> done);
+  // Breaks off whatever is still open, with `status`; `done` runs on the worker's loop.
+  void CutOff(absl::Status status, absl::AnyInvocable<void()> done);
   // Calls back on the worker's loop.
   void Query(absl::AnyInvocable<void(const Activity&)> answer);
   void Stop();

@@ -12,6 +12,7 @@
 #include "source/event/loop.h"
 #include "source/proxy/observer.h"
 #include "source/proxy/worker.h"
+#include "source/tls/live_connections.h"
 
 namespace kith::proxy {
 
@@ -30,6 +31,7 @@ struct WorkerState {
   const Worker::Options& options;
   Observer observer;
   std::shared_ptr<const tls::Context> tls;  // Null until the first identity.
+  const std::shared_ptr<tls::LiveConnections> live = std::make_shared<tls::LiveConnections>();
   Config config;
   bool draining = false;
   absl::InsecureBitGen random;

@@ -15,6 +15,7 @@ namespace {
 using config::v1::SidecarConfig;
 
 constexpr uint32_t kMaxWorkers = 256;
+constexpr int kMaxCrlFiles = 64;
 constexpr int kMaxPorts = 64;  // Of each direction; the control plane takes no more.
 
 absl::Status ReadWorkload(const config::v1::Workload& workload, Bootstrap& to) {
@@ -146,11 +147,47 @@ absl::Status ReadTimeouts(const config::v1::Timeouts& from, Bootstrap& to) {
   return read(from.has_drain(), "drain", from.drain(), Zero::kAllowed, to.drain);
 }
 
+absl::Status ReadRevocation(const config::v1::Revocation& from, Bootstrap& to) {
+  using config::v1::Revocation;
+  switch (from.mode()) {
+    case Revocation::OFF:
+      to.rules.peer.revocation = tls::RevocationMode::kOff;
+      break;
+    case Revocation::HARD:
+      to.rules.peer.revocation = tls::RevocationMode::kHard;
+      break;
+    default:
+      to.rules.peer.revocation = tls::RevocationMode::kSoft;
+  }
+  if (from.crl_files_size() > kMaxCrlFiles) {
+    return Invalid("revocation.crlFiles", "has more than 64 entries");
+  }
+  for (int i = 0; i < from.crl_files_size(); ++i) {
+    KITH_ASSIGN_OR_RETURN(const std::string file,
+                          Required(absl::StrCat("revocation.crlFiles[", i, "]"), from.crl_files(i),
+                                   "the path of a revocation list, PEM or DER"));
+    to.crl_files.push_back(file);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadBreakGlass(const config::v1::BreakGlass& from, Bootstrap& to) {
+  to.break_glass_permitted = from.permitted();
+  if (!from.has_max_duration()) return absl::OkStatus();
+  KITH_ASSIGN_OR_RETURN(
+      to.break_glass_longest,
+      DurationOf("breakGlass.maxDuration", from.max_duration(), ZeroDuration::kRefused));
+  if (to.break_glass_longest > absl::Hours(24)) {
+    return Invalid("breakGlass.maxDuration", "must be at most 24 h");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadLimits(const SidecarConfig& config, Bootstrap& to) {
   if (config.workers() > kMaxWorkers) return Invalid("workers", "must be 1 to 256");
   if (config.workers() != 0) to.workers = config.workers();
   if (config.tls().min_version() == config::v1::Tls::TLS1_2) {
-    to.min_version = tls::MinVersion::kTls12;
+    to.rules.min_version = tls::MinVersion::kTls12;
   }
   if (config.limits().connections() != 0) to.limits.connections = config.limits().connections();
   const uint32_t head = config.limits().request_head_bytes();
@@ -184,6 +221,8 @@ absl::StatusOr<Bootstrap> Bootstrap::From(const SidecarConfig& config) {
   KITH_RETURN_IF_ERROR(ReadObservability(config, bootstrap));
   KITH_RETURN_IF_ERROR(ReadTimeouts(config.timeouts(), bootstrap));
   KITH_RETURN_IF_ERROR(ReadLimits(config, bootstrap));
+  KITH_RETURN_IF_ERROR(ReadRevocation(config.revocation(), bootstrap));
+  KITH_RETURN_IF_ERROR(ReadBreakGlass(config.break_glass(), bootstrap));
   KITH_RETURN_IF_ERROR(CheckBinds(bootstrap));
   return bootstrap;
 }

@@ -45,7 +45,10 @@ struct Bootstrap {
   std::string access_log;  // Empty: none.
   base::LogLevel log_level = base::LogLevel::kInfo;
   uint32_t workers = 1;
-  tls::MinVersion min_version = tls::MinVersion::kTls13;
+  tls::TrustRules rules;  // Where no TrustPolicy says otherwise.
+  bool break_glass_permitted = false;
+  absl::Duration break_glass_longest = absl::Hours(1);
+  std::vector<std::string> crl_files;  // Watched.
   proxy::Timeouts timeouts;
   absl::Duration drain = absl::Seconds(15);
   proxy::Limits limits;

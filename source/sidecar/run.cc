@@ -20,6 +20,8 @@
 #include "source/identity/ca_source.h"
 #include "source/identity/manager.h"
 #include "source/sidecar/admin.h"
+#include "source/sidecar/break_glass.h"
+#include "source/sidecar/crl_files.h"
 #include "source/sidecar/departure.h"
 #include "source/sidecar/monitoring.h"
 #include "source/sidecar/status_json.h"
@@ -40,6 +42,10 @@ class Receiver final : public control::DiscoveryClient::Handler {
 
   void OnUpdate(const control::Update& update) override {
     workers_.SetConfig({update.snapshot, update.policies});
+    if (const absl::Status set = identity_.SetRules(update.rules); !set.ok()) {
+      base::Log(base::LogLevel::kWarning, "sidecar", "new trust rules are not taken",
+                {{"error", std::string(set.message())}});
+    }
     updated();
   }
   absl::Status OnTrustBundles(std::vector<tls::TrustBundle::Domain> domains) override {
@@ -65,6 +71,7 @@ control::DiscoveryClient::Options DiscoveryOptions(const Bootstrap& bootstrap,
   options.roots_pem = bootstrap.roots_pem;
   options.token_file = bootstrap.token_file;
   options.metrics = &metrics;
+  options.rules = bootstrap.rules;
   options.node.set_workload(bootstrap.name);
   options.node.set_version(std::string(base::kVersion));
   for (const auto& [key, value] : bootstrap.labels) (*options.node.mutable_labels())[key] = value;
@@ -122,10 +129,15 @@ absl::Status Run(const Bootstrap& bootstrap) {
   identity::Manager::Options identity_options;
   identity_options.trust_domain = bootstrap.trust_domain;
   identity_options.roots_pem = bootstrap.roots_pem;
-  identity_options.min_version = bootstrap.min_version;
+  identity_options.rules = bootstrap.rules;
   identity_options.metrics = &shard;
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<identity::Manager> identity,
                         identity::Manager::Create(std::move(identity_options)));
+  KITH_ASSIGN_OR_RETURN(
+      const std::unique_ptr<CrlFiles> crl_files,
+      CrlFiles::Create(*loop, {.files = bootstrap.crl_files,
+                               .use = [&](tls::Crls crls) { return identity->SetCrls(crls); },
+                               .metrics = &shard}));
   control::Channel channel({.address = bootstrap.control_plane,
                             .server_name = bootstrap.server_name,
                             .roots_pem = bootstrap.roots_pem,
@@ -171,6 +183,11 @@ absl::Status Run(const Bootstrap& bootstrap) {
   };
   admin_options.certificates = [&] { return CertificatesJson(status); };
   admin_options.rotate = [&] { source.RotateNow(); };
+  BreakGlass break_glass(*loop, *identity,
+                         {.permitted = bootstrap.break_glass_permitted,
+                          .longest = bootstrap.break_glass_longest,
+                          .metrics = &shard});
+  admin_options.break_glass = &break_glass;
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<http::EmbeddedServer> admin,
                         CreateAdmin(*loop, std::move(admin_options)));
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<http::EmbeddedServer> monitoring,

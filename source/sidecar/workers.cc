@@ -71,6 +71,19 @@ void Workers::Drain(absl::AnyInvocable<void()> done) {
   }
 }
 
+void Workers::CutOff(const absl::Status& status, absl::AnyInvocable<void()> done) {
+  auto gathering = std::make_shared<Gathering<absl::AnyInvocable<void()>>>();
+  gathering->waiting = workers_.size();
+  gathering->done = std::move(done);
+  for (const auto& worker : workers_) {
+    worker->CutOff(status, [&loop = loop_, gathering] {
+      loop.Post([gathering] {
+        if (--gathering->waiting == 0) gathering->done();
+      });
+    });
+  }
+}
+
 void Workers::Query(absl::AnyInvocable<void(const Activity&)> answer) {
   auto gathering = std::make_shared<Gathering<absl::AnyInvocable<void(const Activity&)>>>();
   gathering->waiting = workers_.size();

@@ -36,6 +36,8 @@ class Workers {
   void SetConfig(const proxy::Config& config);
   // `done` is called on the loop when every worker has nothing left.
   void Drain(absl::AnyInvocable<void()> done);
+  // Breaks off whatever is still open; `done` is called on the loop.
+  void CutOff(const absl::Status& status, absl::AnyInvocable<void()> done);
   // The sum, on the loop.
   void Query(absl::AnyInvocable<void(const Activity&)> answer);
 

@@ -23,6 +23,7 @@ extern const Family kTcpOpened;
 extern const Family kTcpClosed;
 extern const Family kConnectionsActive;
 extern const Family kConnectionsRefused;
+extern const Family kConnectionsEnded;
 extern const Family kUpstreamConnectionsActive;
 extern const Family kUpstreamConnects;
 extern const Family kHttpBadRequests;
@@ -38,6 +39,10 @@ extern const Family kCertificateNotAfter;
 extern const Family kCertificateNotBefore;
 extern const Family kIdentityRotations;
 extern const Family kIdentityGeneration;
+extern const Family kBreakGlassActive;
+extern const Family kBreakGlassStarts;
+extern const Family kRevocationLists;
+extern const Family kRevocationFileReads;
 
 // ---- Sidecar: configuration ----
 extern const Family kConfigUpdates;

@@ -46,10 +46,21 @@ constexpr Entry kEntries[] = {
      "Issue a leaf with digitalSignature and both serverAuth and clientAuth."},
     {Reason::kWeakKey, "weak_key", "The peer's key is too weak.",
      "Use P-256, P-384, Ed25519, or RSA of 2048 bits or more."},
-    {Reason::kCertificateRevoked, "certificate_revoked", "The peer's certificate was revoked.",
-     "Issue a new one if the revocation was meant for the old certificate only."},
+    {Reason::kCertificateRevoked, "certificate_revoked",
+     "A certificate in the peer's chain is on a revocation list of its issuer.",
+     "Issue a new one if the revocation was meant for the old certificate only; the detail names "
+     "the serial and who revoked it when."},
+    {Reason::kRevocationUnknown, "revocation_unknown",
+     "Nothing in force says whether the peer's certificate was revoked, and revocation is HARD.",
+     "Publish a revocation list of the issuer in the detail, see why the last one was not renewed, "
+     "or set revocation SOFT in the TrustPolicy."},
+    {Reason::kChainTooLong, "chain_too_long",
+     "More intermediates stand between the peer's certificate and a root than are allowed.",
+     "Issue from a CA nearer to the root, or raise verifyDepth in the TrustPolicy."},
     {Reason::kPinMismatch, "pin_mismatch", "The peer's certificate matches none of the pins.",
-     "Update the pins, keeping a backup pin, or find out who answers."},
+     "Compare the digest in the detail with the TrustPolicy: update the pins, keeping a backup "
+     "pin, "
+     "or find out who answers."},
     {Reason::kBadCertificate, "bad_certificate",
      "A certificate of the peer could not be read or its signature is wrong.",
      "Inspect what the peer presents (openssl s_client -showcerts)."},
@@ -96,6 +107,10 @@ constexpr Entry kEntries[] = {
      "Raise limits.connections, or find out who opens so many."},
     {Reason::kConnectionReset, "connection_reset", "The client broke the connection.",
      "Look at the client's log at that time."},
+    {Reason::kConnectionExpired, "connection_expired",
+     "The connection reached the end of a certificate it was made with, or its maximum age.",
+     "Nothing: the application connects again, with the present certificates. If it was too early, "
+     "raise the certificates' lifetime or maxConnectionAge in the TrustPolicy."},
     {Reason::kIdleTimeout, "idle_timeout", "Nothing moved on the connection for too long.",
      "Raise timeouts.idle, or have the applications send keep-alives."},
     {Reason::kShuttingDown, "shutting_down", "This sidecar is ending.",

@@ -23,6 +23,8 @@ enum class Reason : uint8_t {
   kCertificatePurpose,
   kWeakKey,
   kCertificateRevoked,
+  kRevocationUnknown,
+  kChainTooLong,
   kPinMismatch,
   kBadCertificate,
   // The handshake around it.
@@ -49,6 +51,7 @@ enum class Reason : uint8_t {
   // This side.
   kOverload,
   kConnectionReset,
+  kConnectionExpired,
   kIdleTimeout,
   kShuttingDown,
   kInternal,

@@ -6,6 +6,7 @@
 #include "source/telemetry/metrics.h"
 #include "test/support/manual_clock.h"
 #include "test/support/temporary_ca.h"
+#include "test/support/temporary_crl.h"
 
 namespace kith::identity {
 namespace {
@@ -184,6 +185,52 @@ TEST_F(ManagerTest, RefusesABundleWithoutItsOwnTrustDomain) {
 TEST_F(ManagerTest, RefusesABundleThatIsNotPem) {
   EXPECT_FALSE(manager_->SetBundle({{"cluster.local", "junk"}}).ok());
   EXPECT_EQ(manager_->roots_pem(), ca_.root_pem());
+}
+
+TEST_F(ManagerTest, PublishesRevocationListsOfFilesAndKeepsThemThroughNewBundles) {
+  ASSERT_TRUE(manager_->OnIdentity(MakeIdentity(ca_)).ok());
+  const auto lists = tls::ParseCrls(test::MakeCrl(ca_.root(), {.now = clock_.Now()}));
+  ASSERT_TRUE(lists.ok()) << lists.status();
+  ASSERT_TRUE(manager_->SetCrls(*lists).ok());
+  EXPECT_EQ(published_.back()->bundle().revoked().size(), 1u);
+  ASSERT_TRUE(
+      manager_->SetBundle({{"cluster.local", ca_.root_pem()}, {"other", other_ca_.root_pem()}})
+          .ok());
+  EXPECT_EQ(published_.back()->bundle().revoked().size(), 1u);
+}
+
+TEST_F(ManagerTest, WantsANewIdentityWhenItsOwnIsRevoked) {
+  const test::Credential leaf = ca_.Leaf({.uri_sans = {kId}});
+  ASSERT_TRUE(manager_
+                  ->OnIdentity(*tls::Identity::Create(leaf.chain_pem,
+                                                      *tls::PrivateKey::FromPem(leaf.key_pem)))
+                  .ok());
+  EXPECT_FALSE(manager_->WantsRenewal());
+  const std::string list = test::MakeCrl(ca_.root(), {.revoked = {leaf}, .now = clock_.Now()});
+  ASSERT_TRUE(
+      manager_
+          ->SetBundle(
+              {{.trust_domain = "cluster.local", .roots_pem = ca_.root_pem(), .crls = {list}}})
+          .ok());
+  EXPECT_TRUE(manager_->WantsRenewal());
+}
+
+TEST_F(ManagerTest, PublishesNewRulesOnceAndABreakGlassUnlessForbidden) {
+  ASSERT_TRUE(manager_->OnIdentity(MakeIdentity(ca_)).ok());
+  tls::TrustRules rules;
+  rules.peer.revocation = tls::RevocationMode::kHard;
+  ASSERT_TRUE(manager_->SetRules(rules).ok());
+  ASSERT_TRUE(manager_->SetRules(rules).ok());
+  ASSERT_EQ(published_.size(), 2u);
+  EXPECT_EQ(published_.back()->rules(), rules);
+
+  const absl::Time until = clock_.Now() + absl::Hours(1);
+  ASSERT_TRUE(manager_->SetBreakGlass(until, clock_.Now()).ok());
+  EXPECT_EQ(published_.back()->rules().break_glass_until, until);
+  EXPECT_EQ(published_.back()->rules().peer.ended_since, clock_.Now());
+  rules.break_glass_allowed = false;
+  ASSERT_TRUE(manager_->SetRules(rules).ok());
+  EXPECT_EQ(published_.back()->rules(), rules);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "source/policy/peer_authentication.h"
 #include "source/policy/select.h"
+#include "source/policy/trust_policy.h"
 
 namespace kith::controlplane {
 namespace {
@@ -96,6 +97,14 @@ MeshBuilder::WorkloadView MeshBuilder::ConfigOf(const Workload& workload) const 
   for (const auto& [port, mode] : modes.ports) (*config.mutable_port_mtls_modes())[port] = mode;
 
   const policy::Labels labels(workload.labels.begin(), workload.labels.end());
+  const policy::Workload target{options_.root_namespace, workload.name_space, labels};
+  for (const auto* policy : policy::SelectTrustPolicies(state_->trust_policies, target)) {
+    // What matters of it: what a person writes beside it must not make a new version.
+    trust::v1::TrustPolicy& copy = *config.add_trust_policies();
+    copy.mutable_metadata()->set_name(policy->metadata().name());
+    copy.mutable_metadata()->set_namespace_(policy->metadata().namespace_());
+    *copy.mutable_spec() = policy->spec();
+  }
   std::vector<const security::v1::AuthorizationPolicy*> selected;
   for (const security::v1::AuthorizationPolicy& policy : state_->authorization_policies) {
     if (policy::Selects(policy, {options_.root_namespace, workload.name_space, labels})) {

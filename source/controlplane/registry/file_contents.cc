@@ -10,6 +10,7 @@
 #include "source/config/document.h"
 #include "source/controlplane/registry/service_rules.h"
 #include "source/policy/peer_authentication.h"
+#include "source/policy/trust_policy.h"
 
 namespace kith::controlplane {
 namespace {
@@ -34,16 +35,19 @@ absl::Status CheckKind(const config::Document& document) {
                                             "networking.istio.io/v1alpha3"});
   if (networking && IsOneOf(kind, {"ServiceEntry", "WorkloadEntry"})) return absl::OkStatus();
   if (version == "v1" && kind == "Service") return absl::OkStatus();
+  if (version == "mesh.kith.dev/v1alpha1" && kind == "TrustPolicy") return absl::OkStatus();
   if (IsOneOf(kind, {"AuthorizationPolicy", "PeerAuthentication", "ServiceEntry", "WorkloadEntry",
-                     "Service"})) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "apiVersion: \"", version, "\" does not go with kind ", kind,
-        "; security.istio.io/v1, networking.istio.io/v1 and v1 (Service) are understood"));
+                     "Service", "TrustPolicy"})) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("apiVersion: \"", version, "\" does not go with kind ", kind,
+                     "; security.istio.io/v1, networking.istio.io/v1, v1 (Service) and "
+                     "mesh.kith.dev/v1alpha1 (TrustPolicy) are understood"));
   }
-  return absl::UnimplementedError(absl::StrCat(
-      "kind: ", kind,
-      " is not supported yet; AuthorizationPolicy, PeerAuthentication, "
-      "ServiceEntry, WorkloadEntry and Service are. Remove the document: it would have no effect"));
+  return absl::UnimplementedError(
+      absl::StrCat("kind: ", kind,
+                   " is not supported yet; AuthorizationPolicy, PeerAuthentication, "
+                   "ServiceEntry, WorkloadEntry, Service and TrustPolicy are. Remove the document: "
+                   "it would have no effect"));
 }
 
 class Decoder {
@@ -59,6 +63,7 @@ class Decoder {
     if (document.kind == "PeerAuthentication") {
       return AddAs<security::v1::PeerAuthentication>(document);
     }
+    if (document.kind == "TrustPolicy") return AddAs<trust::v1::TrustPolicy>(document);
     if (document.kind == "ServiceEntry") return AddAs<networking::v1::ServiceEntry>(document);
     if (document.kind == "WorkloadEntry") return AddAs<networking::v1::WorkloadEntry>(document);
     return AddAs<networking::v1::Service>(document);
@@ -80,7 +85,8 @@ class Decoder {
     KITH_RETURN_IF_ERROR(At(document, Claim(label)));
     // The policies' own errors name the policy already.
     constexpr bool kNamesItself = std::is_same_v<Message, security::v1::AuthorizationPolicy> ||
-                                  std::is_same_v<Message, security::v1::PeerAuthentication>;
+                                  std::is_same_v<Message, security::v1::PeerAuthentication> ||
+                                  std::is_same_v<Message, trust::v1::TrustPolicy>;
     KITH_RETURN_IF_ERROR(At(
         document, base::Annotate(Take(std::move(message)), kNamesItself ? document.kind : label)));
     ++contents_.kinds[document.kind];
@@ -111,6 +117,12 @@ class Decoder {
                                               created.empty() ? "" : " created at ", created)));
     }
     contents_.peer_authentications.push_back(std::move(authentication));
+    return absl::OkStatus();
+  }
+
+  absl::Status Take(trust::v1::TrustPolicy policy) {
+    KITH_RETURN_IF_ERROR(policy::Validate(policy));
+    contents_.trust_policies.push_back(std::move(policy));
     return absl::OkStatus();
   }
 

@@ -26,6 +26,7 @@ struct Claim {
 struct FileContents {
   std::vector<security::v1::AuthorizationPolicy> authorization_policies;
   std::vector<security::v1::PeerAuthentication> peer_authentications;
+  std::vector<trust::v1::TrustPolicy> trust_policies;
   std::vector<ServiceDefinition> services;
   std::vector<StaticWorkload> workload_entries;
   std::vector<Claim> claims;

@@ -123,6 +123,8 @@ void FileSet::Publish() {
     state->peer_authentications.insert(state->peer_authentications.end(),
                                        contents.peer_authentications.begin(),
                                        contents.peer_authentications.end());
+    state->trust_policies.insert(state->trust_policies.end(), contents.trust_policies.begin(),
+                                 contents.trust_policies.end());
     for (const ServiceDefinition& service : contents.services) {
       state->services.emplace(service.host, service);
     }

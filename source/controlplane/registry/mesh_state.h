@@ -12,6 +12,7 @@
 
 #include "kith/security/v1/authorization_policy.pb.h"
 #include "kith/security/v1/peer_authentication.pb.h"
+#include "kith/trust/v1/trust_policy.pb.h"
 
 namespace kith::controlplane {
 
@@ -54,6 +55,7 @@ struct ServiceDefinition {
 struct MeshState {
   std::vector<security::v1::AuthorizationPolicy> authorization_policies;
   std::vector<security::v1::PeerAuthentication> peer_authentications;
+  std::vector<trust::v1::TrustPolicy> trust_policies;
   std::map<std::string, ServiceDefinition> services;                    // By host.
   std::map<std::string, std::vector<StaticWorkload>> workload_entries;  // By namespace.
 };

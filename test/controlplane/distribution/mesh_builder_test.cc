@@ -215,6 +215,31 @@ spec:
   EXPECT_EQ(config.port_mtls_modes().at(9090), MutualTLS::PERMISSIVE);
 }
 
+TEST_F(MeshBuilderTest, GivesTheTrustPoliciesThatSelectAWorkloadInTheirOrder) {
+  Use({{"a.yaml", kBackendService}, {"t.yaml", R"(
+apiVersion: mesh.kith.dev/v1alpha1
+kind: TrustPolicy
+metadata: {name: wide, namespace: istio-system}
+spec: {revocation: SOFT}
+---
+apiVersion: mesh.kith.dev/v1alpha1
+kind: TrustPolicy
+metadata: {name: others, namespace: demo}
+spec: {selector: {matchLabels: {app: other}}, revocation: "OFF"}
+---
+apiVersion: mesh.kith.dev/v1alpha1
+kind: TrustPolicy
+metadata: {name: own, namespace: demo, annotations: {a: b}}
+spec: {selector: {matchLabels: {app: backend}}, revocation: HARD}
+)"}});
+  const mesh::v1::WorkloadConfig config = builder_.ConfigOf(Backend()).config;
+  ASSERT_EQ(config.trust_policies_size(), 2);
+  EXPECT_EQ(config.trust_policies(0).metadata().name(), "own");
+  EXPECT_EQ(config.trust_policies(0).spec().revocation(), trust::v1::TrustPolicySpec::HARD);
+  EXPECT_TRUE(config.trust_policies(0).metadata().annotations().empty());
+  EXPECT_EQ(config.trust_policies(1).metadata().name(), "wide");
+}
+
 TEST_F(MeshBuilderTest, IsPermissiveWithoutPeerAuthentication) {
   EXPECT_EQ(builder_.ConfigOf(Backend()).config.mtls_mode(), MutualTLS::PERMISSIVE);
 }
