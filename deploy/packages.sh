@@ -15,7 +15,8 @@ KITH_BUILD_PACKAGES=(
 KITH_DEMO_PACKAGES=(curl jq nginx-light openssl wrk)
 # To run the tests on top of both.
 KITH_TEST_PACKAGES=(
-  binutils clang-format-14 clang-tidy-14 iproute2 libbenchmark-dev libgmock-dev libgtest-dev python3
+  apache2 binutils clang-format-14 clang-tidy-14 curl golang-go iproute2 libbenchmark-dev libgmock-dev
+  libgtest-dev nginx-light nodejs openssl python3
 )
 
 # To compare with the proxies people use today (test/benchmark/run.sh).
