@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "source/proxy/alpn.h"
 #include "source/tls/client_hello.h"
 
@@ -167,12 +168,31 @@ void InboundSession::StartProtocol(absl::Span<const uint8_t> first_bytes) {
 
 // ---- TCP ----
 
-policy::Decision InboundSession::DecideTcp() const {
+policy::Request InboundSession::PolicyRequest(policy::Request::Kind kind) const {
   policy::Request request;
-  request.kind = policy::Request::Kind::kTcp;
+  request.kind = kind;
   request.peer = facts_.peer ? &facts_.peer->id : nullptr;
+  request.source = &remote_;
+  request.destination = &port_.options.bind;
   request.destination_port = port_.options.port;
-  return worker_.config.policies->Decide(request);
+  request.sni = facts_.sni;
+  return request;
+}
+
+policy::Decision InboundSession::Decide(const policy::Request& request) const {
+  const policy::PolicySet& policies = *worker_.config.policies;
+  const absl::optional<policy::CustomMatch> custom = policies.MatchCustom(request);
+  if (!custom) return policies.Decide(request);
+  // No provider is at hand to ask, and a provider that is missing denies.
+  policy::Decision decision;
+  decision.allowed = false;
+  decision.policy = custom->policy;
+  decision.rule = custom->rule;
+  return decision;
+}
+
+policy::Decision InboundSession::DecideTcp() const {
+  return Decide(PolicyRequest(policy::Request::Kind::kTcp));
 }
 
 void InboundSession::StartTunnel(absl::Span<const uint8_t> first_bytes) {
@@ -257,13 +277,18 @@ Routing InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
   }
   record.reason = Reason::kNone;
 
-  policy::Request request;
-  request.kind = policy::Request::Kind::kHttp;
-  request.peer = facts_.peer ? &facts_.peer->id : nullptr;
-  request.destination_port = port_.options.port;
+  policy::Request request = PolicyRequest(policy::Request::Kind::kHttp);
   request.method = head.method;
   request.path = path.substr(0, path.find('?'));
-  const policy::Decision decision = policies.Decide(request);
+  request.target = path;
+  request.scheme = facts_.peer ? "https" : "http";
+  request.host = head.host;
+  absl::InlinedVector<policy::HeaderView, 32> headers;
+  if (policies.reads_headers()) {
+    for (const http::Header& header : head.headers) headers.push_back({header.name, header.value});
+    request.headers = headers;
+  }
+  const policy::Decision decision = Decide(request);
   worker_.observer.CountDecision(request.kind, decision);
   record.decided = true;
   record.allowed = decision.allowed;

@@ -60,6 +60,9 @@ class InboundSession final : public Session, private net::StreamHandler, public 
   void StartTunnel(absl::Span<const uint8_t> first_bytes);
   void OnApplicationDialed(Dial::Result result);
   void OnTunnelDone(absl::Status status);
+  // What is known of the connection; `kind` says of what more.
+  policy::Request PolicyRequest(policy::Request::Kind kind) const;
+  policy::Decision Decide(const policy::Request& request) const;
   policy::Decision DecideTcp() const;
   ConnectionRecord Record() const;
   void RefuseByPolicy(const policy::Decision& decision);

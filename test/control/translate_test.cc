@@ -223,13 +223,13 @@ TEST(TranslateWorkloadTest, RefusesWhatIsWrongAndNamesIt) {
       {"an unknown normalization",
        [](auto& w) { w.set_path_normalization(static_cast<mesh::v1::PathNormalization>(9)); },
        "pathNormalization: value 9"},
-      {"a condition, which is not supported yet",
+      {"a condition without values",
        [](auto& w) {
          w.mutable_authorization_policies(0)->mutable_spec()->mutable_rules(0)->add_when()->set_key(
              "request.headers[x]");
        },
        "demo/readers"},
-      {"an action that is not supported yet",
+      {"a CUSTOM that names no provider",
        [](auto& w) {
          w.mutable_authorization_policies(0)->mutable_spec()->set_action(
              security::v1::AuthorizationPolicySpec::CUSTOM);

@@ -148,7 +148,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "metadata: {name: x}\nspec: {rules: [{form: []}]}\n",
                 "form"},
         Refused{"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
-                "metadata: {name: x}\nspec: {rules: [{when: [{key: 'request.headers[a]', values: "
+                "metadata: {name: x}\nspec: {rules: [{when: [{key: 'request.headers[a', values: "
                 "[b]}]}]}\n",
                 "default/x: spec.rules[0].when"},
         Refused{"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
