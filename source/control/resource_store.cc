@@ -182,6 +182,9 @@ Update ResourceStore::Current() const {
   update.snapshot = std::move(snapshot);
   update.policies = settings_.policies;
   update.summaries = settings_.summaries;
+  update.authentication = settings_.authentication;
+  update.rate_limits = settings_.rate_limits;
+  update.providers = settings_.providers;
   update.configured = configured_;
   const auto own = versions_.find(kKinds[1].type_url);
   if (own != versions_.end() && own->second.contains(kSelf)) {

@@ -24,6 +24,9 @@ struct Update {
   std::shared_ptr<const mesh::Snapshot> snapshot;
   std::shared_ptr<const policy::PolicySet> policies;
   std::vector<PolicySummary> summaries;
+  std::shared_ptr<const jwt::Authentication> authentication;  // Null: no tokens are looked at.
+  std::shared_ptr<const ratelimit::RateLimits> rate_limits;   // Null: no limits.
+  std::vector<extauthz::Provider> providers;
   std::string version;      // Of the workload's own settings, as the control plane names it.
   bool configured = false;  // Those settings have come.
 };

@@ -141,6 +141,31 @@ absl::Status AddEndpoint(const ProtoEndpoint& from, const std::vector<base::Spif
   return absl::OkStatus();
 }
 
+// What judges single requests beside the policies.
+absl::Status TranslateRules(const mesh::v1::WorkloadConfig& config,
+                            const policy::PolicySet::Options& options, WorkloadSettings& settings) {
+  for (const security::v1::AuthorizationPolicy& policy : config.authorization_policies()) {
+    if (policy.spec().action() == security::v1::AuthorizationPolicySpec::CUSTOM) {
+      return absl::UnimplementedError(
+          absl::StrCat(policy.metadata().namespace_(), "/", policy.metadata().name(),
+                       ": spec.action: CUSTOM is not enforced by this sidecar"));
+    }
+  }
+  const std::vector<security::v1::RequestAuthentication> authentications(
+      config.request_authentications().begin(), config.request_authentications().end());
+  KITH_ASSIGN_OR_RETURN(settings.authentication, jwt::Authentication::Compile(authentications));
+  const std::vector<ratelimit::v1::RateLimitPolicy> limits(config.rate_limit_policies().begin(),
+                                                           config.rate_limit_policies().end());
+  KITH_ASSIGN_OR_RETURN(settings.rate_limits, ratelimit::RateLimits::Compile(limits, options));
+  for (const mesh::v1::ExtensionProvider& from : config.extension_providers()) {
+    auto provider = extauthz::Provider::From(from.provider());
+    if (!provider.ok()) return base::Annotate(provider.status(), "extensionProviders");
+    provider->addresses = {from.addresses().begin(), from.addresses().end()};
+    settings.providers.push_back(*std::move(provider));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<WorkloadSettings> TranslateWorkload(const mesh::v1::WorkloadConfig& config,
@@ -180,6 +205,7 @@ absl::StatusOr<WorkloadSettings> TranslateWorkload(const mesh::v1::WorkloadConfi
          security::v1::AuthorizationPolicySpec::Action_Name(policy.spec().action()),
          policy.spec().rules_size()});
   }
+  KITH_RETURN_IF_ERROR(TranslateRules(config, options, settings));
   return settings;
 }
 

@@ -11,8 +11,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "source/extauthz/provider.h"
+#include "source/jwt/authentication.h"
 #include "source/mesh/snapshot.h"
 #include "source/policy/policy_set.h"
+#include "source/ratelimit/rate_limits.h"
 #include "source/tls/credentials.h"
 
 namespace kith::mesh::v1 {
@@ -34,6 +37,9 @@ struct WorkloadSettings {
   mesh::WorkloadModes modes;
   std::shared_ptr<const policy::PolicySet> policies;
   std::vector<PolicySummary> summaries;
+  std::shared_ptr<const jwt::Authentication> authentication;
+  std::shared_ptr<const ratelimit::RateLimits> rate_limits;
+  std::vector<extauthz::Provider> providers;
 };
 
 // `trust_domain` is the workload's own; settings made for another one are refused.

@@ -26,6 +26,8 @@
 #include "source/controlplane/distribution/hub.h"
 #include "source/controlplane/distribution/server.h"
 #include "source/controlplane/issuance_book.h"
+#include "source/controlplane/keys/key_fetch.h"
+#include "source/controlplane/keys/key_keeper.h"
 #include "source/controlplane/metrics.h"
 #include "source/controlplane/monitoring.h"
 #include "source/controlplane/registry/directory_registry.h"
@@ -82,6 +84,16 @@ absl::Status Run(const Settings& settings) {
                   .roster = {},
                   .roster_file = state->File("workloads.json"),
                   .observer = &loop_metrics});
+  KeyKeeper::Options key_options = settings.keys;
+  key_options.fetch = [&settings](const std::string& url, absl::Duration timeout) {
+    return settings.key_fetch.Get(url, timeout);
+  };
+  key_options.count = [&loop_metrics](bool fetched) { loop_metrics.CountKeyFetch(fetched); };
+  KeyKeeper keys(*loop, std::move(key_options), [&] { hub.SetState(keys.Resolve()); });
+  const auto tell = [&](const std::shared_ptr<const MeshState>& mesh) {
+    keys.SetState(mesh);
+    hub.SetState(keys.Resolve());
+  };
   std::unique_ptr<DirectoryRegistry> registry;
   KITH_ASSIGN_OR_RETURN(
       registry, DirectoryRegistry::Create(*loop,
@@ -91,10 +103,10 @@ absl::Status Run(const Settings& settings) {
                                            .watch = {}},
                                           [&](bool changed) {
                                             loop_metrics.Report(*registry);
-                                            if (changed) hub.SetState(registry->state());
+                                            if (changed) tell(registry->state());
                                           }));
   loop_metrics.Report(*registry);
-  hub.SetState(registry->state());
+  tell(registry->state());
   hub.SetTrustBundle(authority->trust_bundle_pem());
 
   // The port that sidecars call.

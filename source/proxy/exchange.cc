@@ -55,7 +55,11 @@ void Exchange::Apply(Routing routing) {
       StartAttempt();
       break;
     case Routing::Verdict::kRefuse:
-      Answer(routing.status, record_.reason);
+      if (routing.reply != nullptr) {
+        AnswerWith(*routing.reply);
+      } else {
+        Answer(routing.status, record_.reason);
+      }
       break;
     case Routing::Verdict::kPending:
       waiting_ = std::move(routing.waiting);
@@ -190,6 +194,28 @@ void Exchange::Answer(int status, Reason reason) {
   record_.reason = reason;
   response_begun_ = true;
   record_.response_bytes = downstream_.SendAnswer(status);
+}
+
+void Exchange::AnswerWith(const Reply& reply) {
+  phase_ = Phase::kAnswered;
+  record_.status = reply.status;
+  response_begun_ = true;
+  record_.response_bytes = downstream_.SendReply(reply, request_.method());
+}
+
+size_t Exchange::Downstream::SendReply(const Reply& reply, absl::string_view method) {
+  http::ResponseHead head;
+  head.status = reply.status;
+  for (const auto& [name, value] : reply.headers) head.headers.push_back({name, value});
+  const std::string length = std::to_string(reply.body.size());
+  head.headers.push_back({"content-length", length});
+  const bool has_body = !reply.body.empty() && method != "HEAD";
+  if (has_body) head.framing = {http::BodyKind::kLength, reply.body.size()};
+  SendResponseHead(head);
+  if (!has_body) return 0;
+  SendResponseBody(
+      absl::MakeConstSpan(reinterpret_cast<const uint8_t*>(reply.body.data()), reply.body.size()));
+  return reply.body.size();
 }
 
 void Exchange::FinishIfAnswered() {

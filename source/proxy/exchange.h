@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "source/event/loop.h"
 #include "source/proxy/endpoint.h"
+#include "source/proxy/reply.h"
 #include "source/proxy/request_leg.h"
 #include "source/proxy/stored_request.h"
 #include "source/proxy/worker_state.h"
@@ -35,6 +36,7 @@ struct RequestRecord {
   bool allowed = false;
   std::string policy;
   int rule = -1;
+  std::string request_principal;  // Whom its verified token is for: "issuer/subject".
   telemetry::Reason reason = telemetry::Reason::kNone;
   std::string detail;                         // For logs only.
   const Endpoint* endpoint = nullptr;         // Where it went, if anywhere.
@@ -47,16 +49,22 @@ struct Routing {
 
   static Routing Forward() { return {}; }
   // The reason is in the record.
-  static Routing Refuse(int status) { return {Verdict::kRefuse, status, nullptr}; }
+  static Routing Refuse(int status) { return {Verdict::kRefuse, status, nullptr, nullptr}; }
+  // The same with an answer of its own.
+  static Routing Refuse(Reply reply) {
+    const int status = reply.status;
+    return {Verdict::kRefuse, status, nullptr, std::make_unique<Reply>(std::move(reply))};
+  }
   // The verdict comes later. Destroying `waiting` (the exchange does, when the client goes away)
   // abandons it.
   static Routing Pending(std::unique_ptr<event::Deletable> waiting) {
-    return {Verdict::kPending, 0, std::move(waiting)};
+    return {Verdict::kPending, 0, std::move(waiting), nullptr};
   }
 
   Verdict verdict = Verdict::kForward;
   int status = 0;  // Of a refusal.
   std::unique_ptr<event::Deletable> waiting;
+  std::unique_ptr<Reply> reply;  // To a refusal; null: what its status says.
 };
 
 // The session around a connection: policy, destination, observation.
@@ -90,6 +98,9 @@ class Exchange final : private ResponseSink {
     virtual void SendResponseTrailers(absl::Span<const http::Header> trailers) = 0;
     // A whole answer of the sidecar's own; returns how long its body is.
     virtual size_t SendAnswer(int status) = 0;
+    // The same with a reply, to a request of this method. What is not overridden sends it as a
+    // response that an upstream might have sent.
+    virtual size_t SendReply(const Reply& reply, absl::string_view method);
     virtual bool response_blocked() const = 0;
     // Exchange::HoldsRequest() may have changed: the request's body may flow.
     virtual void OnRequestFlows() = 0;
@@ -157,6 +168,7 @@ class Exchange final : private ResponseSink {
   void LeaveEndpoint();
   void ReleaseLeg();
   void Answer(int status, telemetry::Reason reason);
+  void AnswerWith(const Reply& reply);
   bool MayRepeat(const Failure& failure) const;
   void Report();
   void Finish();

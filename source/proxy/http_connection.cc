@@ -5,7 +5,6 @@
 
 #include "source/http/serialize.h"
 #include "source/proxy/http1_output.h"
-#include "source/proxy/local_answer.h"
 
 namespace kith::proxy {
 
@@ -183,15 +182,21 @@ void HttpConnection::SendResponseTrailers(absl::Span<const http::Header> trailer
   last_chunk_sent_ = true;
 }
 
-size_t HttpConnection::SendAnswer(int status) {
+size_t HttpConnection::SendAnswer(int status) { return SendLocal({.status = status}); }
+
+size_t HttpConnection::SendReply(const Reply& reply, absl::string_view) {
+  return SendLocal({.status = reply.status, .reply = &reply});
+}
+
+size_t HttpConnection::SendLocal(LocalAnswer answer) {
   response_body_ = BodyKind::kNone;
   // The rest of the request is still to come, which need not end the connection.
   close_after_ = close_after_ || !keep_alive_ || draining_ || eof_;
   std::string& out = worker_.scratch;
   out.clear();
-  const size_t body = AppendAnswer(
-      {status, close_after_, to_head_ ? LocalAnswer::Body::kNotSent : LocalAnswer::Body::kSent},
-      out);
+  answer.close = close_after_;
+  if (to_head_) answer.body = LocalAnswer::Body::kNotSent;
+  const size_t body = AppendAnswer(answer, out);
   stream_->Write(out);
   return body;
 }

@@ -13,6 +13,7 @@
 #include "source/net/stream.h"
 #include "source/proxy/deadline.h"
 #include "source/proxy/exchange.h"
+#include "source/proxy/local_answer.h"
 
 namespace kith::proxy {
 
@@ -51,6 +52,7 @@ class HttpConnection final : private net::StreamHandler,
   void SendResponseBody(absl::Span<const uint8_t> bytes) override;
   void SendResponseTrailers(absl::Span<const http::Header> trailers) override;
   size_t SendAnswer(int status) override;
+  size_t SendReply(const Reply& reply, absl::string_view method) override;
   bool response_blocked() const override { return stream_->write_blocked(); }
   void OnRequestFlows() override { ResumeInput(); }
   void OnExchangeDone() override;
@@ -60,6 +62,7 @@ class HttpConnection final : private net::StreamHandler,
   void Consume(absl::Span<const uint8_t> bytes);
   void PauseParser();
   void ResumeInput();
+  size_t SendLocal(LocalAnswer answer);
   bool MustClose() const;
   void RefuseMalformed(const absl::Status& error);
   void RefuseHead(int status, absl::string_view detail);

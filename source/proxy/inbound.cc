@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "source/proxy/alpn.h"
+#include "source/proxy/judge.h"
 #include "source/tls/client_hello.h"
 
 namespace kith::proxy {
@@ -150,6 +151,10 @@ void InboundSession::OnHandshake(const tls::HandshakeResult& handshake) {
     return;
   }
   facts_.peer = handshake.peer;
+  if (facts_.peer) {
+    certificate_.serial = facts_.peer->leaf.serial;
+    certificate_.issuer = facts_.peer->leaf.issuer;
+  }
   stream_ = std::move(handshaking_);
   StartProtocol({});
 }
@@ -167,12 +172,21 @@ void InboundSession::StartProtocol(absl::Span<const uint8_t> first_bytes) {
 
 // ---- TCP ----
 
-policy::Decision InboundSession::DecideTcp() const {
+policy::Request InboundSession::Peer() const {
   policy::Request request;
-  request.kind = policy::Request::Kind::kTcp;
-  request.peer = facts_.peer ? &facts_.peer->id : nullptr;
+  if (facts_.peer) {
+    request.peer = &facts_.peer->id;
+    request.certificate = &certificate_;
+  }
+  request.source = &remote_;
   request.destination_port = port_.options.port;
-  return worker_.config.policies->Decide(request);
+  request.sni = facts_.sni;
+  request.scheme = facts_.tls_version.empty() ? "http" : "https";
+  return request;
+}
+
+policy::Decision InboundSession::DecideTcp() const {
+  return worker_.config.policies->Decide(Peer());
 }
 
 void InboundSession::StartTunnel(absl::Span<const uint8_t> first_bytes) {
@@ -182,6 +196,10 @@ void InboundSession::StartTunnel(absl::Span<const uint8_t> first_bytes) {
   rule_ = decision.rule;
   if (!decision.allowed) {
     RefuseByPolicy(decision);
+    return;
+  }
+  if (std::string limit; !JudgeConnection(worker_, Peer(), limit)) {
+    Refuse(Reason::kRateLimited, limit);
     return;
   }
   if (first_bytes.data() != peeked_.data()) peeked_.assign(first_bytes.begin(), first_bytes.end());
@@ -257,22 +275,7 @@ Routing InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
   }
   record.reason = Reason::kNone;
 
-  policy::Request request;
-  request.kind = policy::Request::Kind::kHttp;
-  request.peer = facts_.peer ? &facts_.peer->id : nullptr;
-  request.destination_port = port_.options.port;
-  request.method = head.method;
-  request.path = path.substr(0, path.find('?'));
-  const policy::Decision decision = policies.Decide(request);
-  worker_.observer.CountDecision(request.kind, decision);
-  record.decided = true;
-  record.allowed = decision.allowed;
-  record.policy.assign(decision.policy.data(), decision.policy.size());
-  record.rule = decision.rule;
-  if (decision.allowed) return Routing::Forward();
-  record.reason = Reason::kPolicyDenied;
-  if (decision.policy.empty()) record.detail = policies.unmatched();
-  return Routing::Refuse(403);
+  return JudgeRequest(worker_, Peer(), out, record);
 }
 
 std::shared_ptr<Endpoint> InboundSession::Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,

@@ -60,6 +60,8 @@ class InboundSession final : public Session, private net::StreamHandler, public 
   void StartTunnel(absl::Span<const uint8_t> first_bytes);
   void OnApplicationDialed(Dial::Result result);
   void OnTunnelDone(absl::Status status);
+  // What policies may know of the connection.
+  policy::Request Peer() const;
   policy::Decision DecideTcp() const;
   ConnectionRecord Record() const;
   void RefuseByPolicy(const policy::Decision& decision);
@@ -76,6 +78,7 @@ class InboundSession final : public Session, private net::StreamHandler, public 
   Deadline peek_deadline_;
   std::vector<uint8_t> peeked_;
   ConnectionFacts facts_;
+  policy::CertificateView certificate_;  // Into facts_.
   std::unique_ptr<HttpConnection> http_;
   std::unique_ptr<Dial> dial_;
   std::unique_ptr<Tunnel> tunnel_;

@@ -41,10 +41,17 @@ int StatusOf(Reason reason) {
 }
 
 size_t AppendAnswer(const LocalAnswer& answer, std::string& out) {
-  const absl::string_view body = BodyOf(answer.status);
+  const absl::string_view body =
+      answer.reply == nullptr ? BodyOf(answer.status) : absl::string_view(answer.reply->body);
   (void)http::WriteStatusLine(answer.status, http::ReasonPhrase(answer.status), out);
   (void)http::WriteHeader("Content-Length", std::to_string(body.size()), out);
-  (void)http::WriteHeader("Content-Type", "text/plain", out);
+  if (answer.reply == nullptr) {
+    (void)http::WriteHeader("Content-Type", "text/plain", out);
+  } else {
+    for (const auto& [name, value] : answer.reply->headers) {
+      (void)http::WriteHeader(name, value, out);
+    }
+  }
   if (answer.close) (void)http::WriteHeader("Connection", "close", out);
   http::EndHead(out);
   if (answer.body == LocalAnswer::Body::kNotSent) return 0;

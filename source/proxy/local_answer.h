@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string>
 
+#include "source/proxy/reply.h"
 #include "source/telemetry/reason.h"
 
 namespace kith::proxy {
@@ -18,6 +19,7 @@ struct LocalAnswer {
   int status = 503;
   bool close = false;  // Says that the connection ends with it.
   Body body = Body::kSent;
+  const Reply* reply = nullptr;  // Null: what the status says.
 };
 
 // Appends the whole answer; returns how long its body is.

@@ -30,8 +30,11 @@ string_view ResponseFlags(telemetry::Reason reason) {
   switch (reason) {
     case Reason::kNone:
     case Reason::kPolicyDenied:
+    case Reason::kTokenRefused:
     case Reason::kBadRequest:
       return "-";
+    case Reason::kRateLimited:
+      return "RL";
     case Reason::kNoEndpoint:
       return "UH";
     case Reason::kUnknownService:
@@ -183,6 +186,17 @@ void Observer::CountDecision(policy::Request::Kind kind, const policy::Decision&
       .Add();
 }
 
+void Observer::CountToken(string_view result) {
+  series_->shard.GetCounter(telemetry::kTokens, {result}).Add();
+}
+
+void Observer::CountRateLimited(policy::Request::Kind kind, string_view policy) {
+  series_->shard
+      .GetCounter(telemetry::kRateLimited,
+                  {policy, kind == policy::Request::Kind::kHttp ? "http" : "tcp"})
+      .Add();
+}
+
 void Observer::CountHandshake(Side side, const tls::HandshakeResult& result,
                               const tls::Context* context) {
   const string_view own =
@@ -284,6 +298,7 @@ void Observer::RecordRequest(const ConnectionRecord& connection, const RequestRe
   entry.source.address = source;
   if (request.endpoint != nullptr) entry.destination.address = request.endpoint->address_text();
   entry.request_id = request.request_id;
+  entry.request_principal = request.request_principal;
   entry.host = request.host;
   entry.status = request.status;
   entry.bytes_received = request.request_bytes;

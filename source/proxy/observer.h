@@ -39,6 +39,9 @@ class Observer {
   void CountRetry(telemetry::Reason reason);
   void CountBadRequest(absl::string_view reason);
   void CountDecision(policy::Request::Kind kind, const policy::Decision& decision);
+  // `result`: "verified", or why a token was refused.
+  void CountToken(absl::string_view result);
+  void CountRateLimited(policy::Request::Kind kind, absl::string_view policy);
   // `context`: our side of the handshake.
   void CountHandshake(Side side, const tls::HandshakeResult& result, const tls::Context* context);
 

@@ -6,6 +6,11 @@
 #include "source/base/check.h"
 
 namespace kith::proxy {
+namespace {
+
+constexpr size_t kMinText = 256;
+
+}  // namespace
 
 void StoredRequest::Assign(const http::RequestHead& head, absl::string_view path,
                            absl::Span<const absl::string_view> dropped,
@@ -15,7 +20,8 @@ void StoredRequest::Assign(const http::RequestHead& head, absl::string_view path
   for (const http::Header& header : head.headers) size += header.name.size() + header.value.size();
   for (const http::Header& header : added) size += header.name.size() + header.value.size();
   text_.clear();
-  text_.reserve(size);
+  // Never in the string object itself, where a swap would move it from under the views.
+  text_.reserve(std::max(size, kMinText));
   headers_.clear();
 
   method_ = Keep(head.method);
@@ -31,6 +37,18 @@ void StoredRequest::Assign(const http::RequestHead& head, absl::string_view path
   for (const http::Header& header : added) {
     headers_.push_back({Keep(header.name), Keep(header.value)});
   }
+}
+
+void StoredRequest::Edit(absl::string_view path, absl::Span<const absl::string_view> dropped,
+                         absl::Span<const http::Header> added) {
+  http::RequestHead head;
+  head.method = method_;
+  head.headers = headers_;
+  head.framing = framing_;
+  // All of that points into the old text, which stays until it is copied.
+  std::string text;
+  text.swap(text_);
+  Assign(head, path, dropped, added);
 }
 
 absl::string_view StoredRequest::Keep(absl::string_view text) {

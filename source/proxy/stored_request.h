@@ -20,6 +20,10 @@ class StoredRequest {
   void Assign(const http::RequestHead& head, absl::string_view path,
               absl::Span<const absl::string_view> dropped, absl::Span<const http::Header> added);
 
+  // The same without the headers named in `dropped`, with `added`, and with another target.
+  void Edit(absl::string_view path, absl::Span<const absl::string_view> dropped,
+            absl::Span<const http::Header> added);
+
   absl::string_view method() const { return method_; }
   absl::string_view path() const { return path_; }
   absl::Span<const http::Header> headers() const { return headers_; }

@@ -22,7 +22,12 @@ constexpr absl::Duration kApplicationIdle = absl::Seconds(4);
 constexpr absl::Duration kLogFlush = absl::Milliseconds(200);
 
 // Before the control plane has spoken: mutual TLS only, and nothing is allowed.
-Config SafeConfig() { return {std::make_shared<mesh::Snapshot>(), policy::PolicySet::DenyAll()}; }
+Config SafeConfig() {
+  Config config;
+  config.snapshot = std::make_shared<mesh::Snapshot>();
+  config.policies = policy::PolicySet::DenyAll();
+  return config;
+}
 
 }  // namespace
 
@@ -120,6 +125,7 @@ absl::Status Worker::Impl::Listen() {
 void Worker::Impl::ApplyConfig(Config config) {
   KITH_CHECK(config.snapshot != nullptr && config.policies != nullptr, "a config is whole");
   state.config = std::move(config);
+  state.limiter.SetLimits(state.config.rate_limits);
   for (const auto& port : outbound) port->Update(*state.config.snapshot);
   inbound_sessions.OnConfigChanged();
 }

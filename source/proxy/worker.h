@@ -16,8 +16,10 @@
 #include "absl/time/time.h"
 #include "source/base/clock.h"
 #include "source/base/socket_address.h"
+#include "source/jwt/authentication.h"
 #include "source/mesh/snapshot.h"
 #include "source/policy/policy_set.h"
+#include "source/ratelimit/rate_limits.h"
 #include "source/telemetry/access_log.h"
 #include "source/telemetry/metrics.h"
 #include "source/tls/context.h"
@@ -56,6 +58,9 @@ struct Limits {
 struct Config {
   std::shared_ptr<const mesh::Snapshot> snapshot;
   std::shared_ptr<const policy::PolicySet> policies;
+  std::shared_ptr<const jwt::Authentication> authentication =
+      nullptr;  // Null: tokens are not looked at.
+  std::shared_ptr<const ratelimit::RateLimits> rate_limits = nullptr;  // Null: there are none.
 };
 
 class Worker {
@@ -68,6 +73,7 @@ class Worker {
     std::string workload;  // Labels of metrics and log lines.
     std::string name_space;
     bool share_ports = false;  // SO_REUSEPORT: more than one worker.
+    uint32_t workers = 1;      // How many share every rate limit.
     telemetry::Shard* metrics = nullptr;
     telemetry::AccessLog::Writer* access_log = nullptr;  // Null: none.
     const base::Clock* clock = &base::Clock::System();

@@ -39,7 +39,10 @@ class Receiver final : public control::DiscoveryClient::Handler {
   std::function<void()> updated;
 
   void OnUpdate(const control::Update& update) override {
-    workers_.SetConfig({update.snapshot, update.policies});
+    workers_.SetConfig({.snapshot = update.snapshot,
+                        .policies = update.policies,
+                        .authentication = update.authentication,
+                        .rate_limits = update.rate_limits});
     updated();
   }
   absl::Status OnTrustBundles(std::vector<tls::TrustBundle::Domain> domains) override {

@@ -28,6 +28,7 @@ absl::StatusOr<std::unique_ptr<Workers>> Workers::Create(event::Loop& loop,
   options.workload = bootstrap.name;
   options.name_space = bootstrap.name_space;
   options.share_ports = bootstrap.workers > 1;
+  options.workers = bootstrap.workers;
   for (uint32_t i = 0; i < bootstrap.workers; ++i) {
     options.metrics = &metrics.AddShard();
     options.access_log = access_log == nullptr ? nullptr : &access_log->AddWriter();

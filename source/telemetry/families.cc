@@ -52,6 +52,8 @@ constexpr string_view kReason[] = {"reason"};
 constexpr string_view kResult[] = {"result"};
 constexpr string_view kResultReason[] = {"result", "reason"};
 constexpr string_view kDecision[] = {"action", "policy", "stream"};
+constexpr string_view kLimit[] = {"policy", "stream"};
+constexpr string_view kProviderResult[] = {"provider", "result"};
 constexpr string_view kHandshake[] = {"side", "result", "reason", "source_principal",
                                       "destination_principal"};
 constexpr string_view kSideSerial[] = {"side", "serial"};
@@ -136,6 +138,21 @@ constexpr Family kPolicyDecisions{
     "Authorization decisions (allow, deny) by deciding policy; \"none\" where none decided.",
     kDecision,
     {}};
+constexpr Family kTokens{"kith_request_tokens_total",
+                         MetricType::kCounter,
+                         "Tokens that requests carried, by what became of them.",
+                         kResult,
+                         {}};
+constexpr Family kRateLimited{"kith_rate_limited_total",
+                              MetricType::kCounter,
+                              "Requests and connections refused by a rate limit.",
+                              kLimit,
+                              {}};
+constexpr Family kExternalAuthorizations{"kith_external_authorizations_total",
+                                         MetricType::kCounter,
+                                         "Requests that an external authorizer was asked about.",
+                                         kProviderResult,
+                                         {}};
 constexpr Family kAccessLogDropped{"kith_access_log_dropped_total",
                                    MetricType::kCounter,
                                    "Access-log lines lost: the queue was full, or writing failed.",
@@ -231,6 +248,11 @@ constexpr Family kXdsNacks{"kith_xds_nacks_total",
                            "Responses sidecars refused, by type.",
                            kType,
                            {}};
+constexpr Family kKeyFetches{"kith_jwks_fetches_total",
+                             MetricType::kCounter,
+                             "Fetches of token issuers' keys (ok, failed).",
+                             kResult,
+                             {}};
 constexpr Family kRegistryFiles{
     "kith_registry_files", MetricType::kGauge, "Configuration files (good, bad).", kState, {}};
 constexpr Family kRegistryReloads{"kith_registry_reloads_total",
@@ -280,6 +302,9 @@ absl::Span<const Family* const> AllFamilies() {
       &kHttpBadRequests,
       &kHttpRetries,
       &kPolicyDecisions,
+      &kTokens,
+      &kRateLimited,
+      &kExternalAuthorizations,
       &kAccessLogDropped,
       &kTlsHandshakes,
       &kTlsHandshakesByCertificate,
@@ -300,6 +325,7 @@ absl::Span<const Family* const> AllFamilies() {
       &kXdsPushes,
       &kXdsAcks,
       &kXdsNacks,
+      &kKeyFetches,
       &kRegistryFiles,
       &kRegistryReloads,
       &kRegistryResources,

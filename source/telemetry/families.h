@@ -28,6 +28,9 @@ extern const Family kUpstreamConnects;
 extern const Family kHttpBadRequests;
 extern const Family kHttpRetries;
 extern const Family kPolicyDecisions;
+extern const Family kTokens;
+extern const Family kRateLimited;
+extern const Family kExternalAuthorizations;
 extern const Family kAccessLogDropped;
 
 // ---- Sidecar: handshakes and identity ----
@@ -54,6 +57,7 @@ extern const Family kXdsConnections;
 extern const Family kXdsPushes;
 extern const Family kXdsAcks;
 extern const Family kXdsNacks;
+extern const Family kKeyFetches;
 extern const Family kRegistryFiles;
 extern const Family kRegistryReloads;
 extern const Family kRegistryResources;

@@ -37,6 +37,10 @@ enum class Reason : uint8_t {
   kNoIdentity,
   // Decisions and requests.
   kPolicyDenied,
+  kTokenRefused,
+  kExternalDenied,
+  kExternalFailed,
+  kRateLimited,
   kBadRequest,
   kRequestTooLarge,
   // The way to the other side.

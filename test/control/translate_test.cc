@@ -165,6 +165,24 @@ TEST(TranslateServiceTest, RefusesWhatIsWrongAndNamesIt) {
   }
 }
 
+TEST(TranslateWorkloadTest, ReadsWhatJudgesSingleRequests) {
+  auto message = Parse<mesh::v1::WorkloadConfig>(kWorkload);
+  auto& authentication = *message.add_request_authentications();
+  authentication.mutable_metadata()->set_name("tokens");
+  authentication.mutable_spec()->add_jwt_rules()->set_issuer("me");
+  auto& limit = *message.add_rate_limit_policies();
+  limit.mutable_metadata()->set_name("limit");
+  limit.mutable_spec()->mutable_limit()->set_requests(5);
+  const auto settings = TranslateWorkload(message, "cluster.local");
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  EXPECT_EQ(settings->authentication->size(), 1u);
+  EXPECT_EQ(settings->rate_limits->policies().size(), 1u);
+
+  limit.mutable_spec()->mutable_limit()->set_requests(0);
+  EXPECT_THAT(std::string(TranslateWorkload(message, "cluster.local").status().message()),
+              HasSubstr("default/limit: spec.limit.requests"));
+}
+
 TEST(TranslateWorkloadTest, ReadsModesAndPolicies) {
   const auto settings =
       TranslateWorkload(Parse<mesh::v1::WorkloadConfig>(kWorkload), "cluster.local");

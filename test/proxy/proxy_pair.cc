@@ -143,7 +143,7 @@ ProxyPair::ProxyPair(uint16_t application_port, Options options_in)
   service->ports = {{80, options.protocol, {endpoint}}};
   auto snapshot = std::make_shared<mesh::Snapshot>();
   snapshot->services["server.n.svc"] = service;
-  client->SetConfig({snapshot, policy::PolicySet::AllowAll()});
+  client->SetConfig({.snapshot = snapshot, .policies = policy::PolicySet::AllowAll()});
 
   server->Start();
   client->Start();
@@ -188,7 +188,7 @@ std::shared_ptr<const tls::Context> ProxyPair::NewContext(absl::string_view spif
 void ProxyPair::SetServerPolicies(std::shared_ptr<const policy::PolicySet> policies) {
   auto snapshot = std::make_shared<mesh::Snapshot>();
   snapshot->modes.mode = options.mode;
-  server->SetConfig({snapshot, std::move(policies)});
+  server->SetConfig({.snapshot = snapshot, .policies = std::move(policies)});
 }
 
 }  // namespace kith::proxy

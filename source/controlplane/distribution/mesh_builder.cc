@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "source/controlplane/distribution/workload_rules.h"
 #include "source/policy/peer_authentication.h"
 #include "source/policy/select.h"
 
@@ -113,6 +114,7 @@ MeshBuilder::WorkloadView MeshBuilder::ConfigOf(const Workload& workload) const 
     copy.mutable_metadata()->set_namespace_(policy->metadata().namespace_());
     *copy.mutable_spec() = policy->spec();
   }
+  AddRules(*state_, {options_.root_namespace, workload.name_space, labels}, config);
   return view;
 }
 

@@ -26,6 +26,7 @@ struct Claim {
 struct FileContents {
   std::vector<security::v1::AuthorizationPolicy> authorization_policies;
   std::vector<security::v1::PeerAuthentication> peer_authentications;
+  Rulebook rulebook;
   std::vector<ServiceDefinition> services;
   std::vector<StaticWorkload> workload_entries;
   std::vector<Claim> claims;

@@ -123,6 +123,7 @@ void FileSet::Publish() {
     state->peer_authentications.insert(state->peer_authentications.end(),
                                        contents.peer_authentications.begin(),
                                        contents.peer_authentications.end());
+    state->rulebook.Append(contents.rulebook);
     for (const ServiceDefinition& service : contents.services) {
       state->services.emplace(service.host, service);
     }

@@ -10,8 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "kith/meshconfig/v1/mesh_config.pb.h"
+#include "kith/ratelimit/v1/rate_limit_policy.pb.h"
 #include "kith/security/v1/authorization_policy.pb.h"
 #include "kith/security/v1/peer_authentication.pb.h"
+#include "kith/security/v1/request_authentication.pb.h"
 
 namespace kith::controlplane {
 
@@ -51,7 +54,17 @@ struct ServiceDefinition {
   std::vector<std::string> subject_alt_names;
 };
 
+// What a file says beside destinations, document by document.
+struct Rulebook {
+  std::vector<security::v1::RequestAuthentication> request_authentications;
+  std::vector<ratelimit::v1::RateLimitPolicy> rate_limit_policies;
+  std::vector<meshconfig::v1::ExtensionProvider> extension_providers;
+
+  void Append(const Rulebook& other);
+};
+
 struct MeshState {
+  Rulebook rulebook;
   std::vector<security::v1::AuthorizationPolicy> authorization_policies;
   std::vector<security::v1::PeerAuthentication> peer_authentications;
   std::map<std::string, ServiceDefinition> services;                    // By host.

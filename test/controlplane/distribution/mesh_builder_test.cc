@@ -71,6 +71,42 @@ TEST_F(MeshBuilderTest, BuildsAServiceFromConnectedWorkloads) {
   EXPECT_TRUE(endpoint.port_tls().empty());
 }
 
+TEST_F(MeshBuilderTest, SendsWhatJudgesRequestsToTheWorkloadsItSelects) {
+  Use({{"a.yaml", R"(
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: own, namespace: demo}
+spec:
+  selector: {matchLabels: {app: backend}}
+  jwtRules: [{issuer: me}]
+---
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: everyone, namespace: istio-system}
+---
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: elsewhere, namespace: other}
+---
+apiVersion: mesh.kith.dev/v1alpha1
+kind: RateLimitPolicy
+metadata: {name: limit, namespace: demo}
+spec: {limit: {requests: 1}}
+---
+apiVersion: mesh.kith.dev/v1alpha1
+kind: RateLimitPolicy
+metadata: {name: others, namespace: demo}
+spec: {selector: {matchLabels: {app: frontend}}, limit: {requests: 1}}
+)"}});
+  const mesh::v1::WorkloadConfig config = builder_.ConfigOf(Backend()).config;
+  ASSERT_EQ(config.request_authentications_size(), 2);
+  EXPECT_EQ(config.request_authentications(0).metadata().name(), "own");
+  EXPECT_EQ(config.request_authentications(0).spec().jwt_rules(0).issuer(), "me");
+  EXPECT_EQ(config.request_authentications(1).metadata().name(), "everyone");
+  ASSERT_EQ(config.rate_limit_policies_size(), 1);
+  EXPECT_EQ(config.rate_limit_policies(0).metadata().name(), "limit");
+}
+
 TEST_F(MeshBuilderTest, LeavesOutPortsAndWorkloadsThatDoNotAnswer) {
   Use({{"a.yaml", kBackendService}});
   Workload half = Backend("half");

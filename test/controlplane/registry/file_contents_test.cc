@@ -135,8 +135,14 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: x}\n",
                 "DestinationRule is not supported yet"},
         Refused{"apiVersion: security.istio.io/v1\nkind: RequestAuthentication\n"
+                "metadata: {name: x}\nspec: {jwtRules: [{audiences: [a]}]}\n",
+                "default/x: spec.jwtRules[0].issuer: is required"},
+        Refused{"apiVersion: mesh.kith.dev/v1alpha1\nkind: RateLimitPolicy\n"
                 "metadata: {name: x}\n",
-                "RequestAuthentication is not supported yet"},
+                "default/x: spec.limit.requests: must be 1"},
+        Refused{"apiVersion: mesh.kith.dev/v1alpha1\nkind: MeshConfig\n"
+                "metadata: {name: x}\nspec: {extensionProviders: [{name: p}]}\n",
+                "spec.extensionProviders[0]: envoyExtAuthzGrpc"},
         Refused{"apiVersion: networking.istio.io/v1\nkind: AuthorizationPolicy\n"
                 "metadata: {name: x}\n",
                 "does not go with"},
