@@ -80,12 +80,19 @@ absl::StatusOr<std::vector<mesh::ServicePort>> Ports(const mesh::v1::Service& se
   for (const mesh::v1::ServicePort& from : service.ports()) {
     mesh::ServicePort port;
     KITH_ASSIGN_OR_RETURN(port.number, Port("ports.number", from.number()));
-    if (from.protocol() != mesh::v1::ServicePort::HTTP &&
-        from.protocol() != mesh::v1::ServicePort::TCP) {
-      return Bad("ports.protocol", "is not HTTP or TCP");
+    switch (from.protocol()) {
+      case mesh::v1::ServicePort::HTTP:
+        port.protocol = mesh::Protocol::kHttp;
+        break;
+      case mesh::v1::ServicePort::HTTP2:
+        port.protocol = mesh::Protocol::kHttp2;
+        break;
+      case mesh::v1::ServicePort::TCP:
+        port.protocol = mesh::Protocol::kTcp;
+        break;
+      default:
+        return Bad("ports.protocol", "is not HTTP, HTTP2 or TCP");
     }
-    port.protocol = from.protocol() == mesh::v1::ServicePort::HTTP ? mesh::Protocol::kHttp
-                                                                   : mesh::Protocol::kTcp;
     for (const mesh::ServicePort& other : ports) {
       if (other.number == port.number) {
         return Bad("ports.number", absl::StrCat(port.number, " appears twice"));

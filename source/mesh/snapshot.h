@@ -17,7 +17,8 @@
 
 namespace kith::mesh {
 
-enum class Protocol : uint8_t { kHttp, kTcp };
+// What a port speaks. kHttp is HTTP/1.1 towards its application, kHttp2 HTTP/2 (also gRPC).
+enum class Protocol : uint8_t { kHttp, kHttp2, kTcp };
 
 // How an endpoint is spoken to.
 enum class EndpointTls : uint8_t { kMutual, kPlaintext };

@@ -65,7 +65,7 @@ void Dial::OnConnected(absl::StatusOr<std::unique_ptr<net::Stream>> stream) {
   }
   tls::TlsStream::ClientOptions options;
   options.context = context_;
-  options.alpn = ClientAlpn(protocol_);
+  options.alpn = ClientAlpn(protocol_, worker_.options.links);
   options.sni = sni_;
   options.expected = std::move(expected_);
   options.handshake_timeout = worker_.options.timeouts.handshake;

@@ -1,9 +1,10 @@
 // One endpoint of a service as a worker uses it: its idle connections, and how busy it is. It lives
 // on through changes of configuration that keep it, and is retired by one that does not. Threads:
-// the worker's loop. Owns: its HTTP connections, idle or busy. Errors: none; dial.h reports what
-// goes wrong on the way.
+// the worker's loop. Owns: its HTTP connections, idle or busy, and links. Errors: none; dial.h
+// reports what goes wrong on the way.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,10 +13,13 @@
 #include "source/mesh/snapshot.h"
 #include "source/proxy/dial.h"
 #include "source/proxy/http1_upstream.h"
+#include "source/proxy/http2_upstream.h"
 
 namespace kith::proxy {
 
-class Endpoint final : public Http1Upstream::Owner {
+class Endpoint final : public Http1Upstream::Owner,
+                       public Http2Upstream::Owner,
+                       public std::enable_shared_from_this<Endpoint> {
  public:
   struct Options {
     std::string sni;  // The service's host; empty for an application.
@@ -52,12 +56,20 @@ class Endpoint final : public Http1Upstream::Owner {
   // Not configured any more: idle connections close, busy ones after their exchange.
   void Retire();
 
-  size_t connections() const { return connections_.size(); }
+  size_t connections() const { return connections_.size() + links_.size(); }
 
  private:
+  class Waiter;
+
+  bool MayMultiplex() const;
+  Http2Upstream* UsableLink();
+  void OnSharedDialed(Dial::Result dialed);
+  Leg LegOf(Dial::Result dialed);
+  void Forget(Waiter& waiter);
   Http1Upstream& Adopt(Dial::Result dialed);
   void OnIdle(Http1Upstream& upstream) override;
   void OnGone(Http1Upstream& upstream) override;
+  void OnGone(Http2Upstream& upstream) override;
 
   WorkerState& worker_;
   const mesh::Endpoint config_;
@@ -68,6 +80,12 @@ class Endpoint final : public Http1Upstream::Owner {
   bool retired_ = false;
   std::vector<Http1Upstream*> idle_;  // The one used last is the next: others can time out.
   absl::flat_hash_map<Http1Upstream*, std::unique_ptr<Http1Upstream>> connections_;
+  std::vector<std::unique_ptr<Http2Upstream>> links_;  // Rarely more than one.
+  // Requests that came while there was no connection share one dial: most often it brings a link.
+  std::unique_ptr<Dial> shared_dial_;
+  std::deque<Waiter*> waiters_;
+  std::deque<Waiter*> served_;  // Those whose dial is over.
+  bool single_ = false;         // The last connection could not be multiplexed.
 };
 
 }  // namespace kith::proxy

@@ -75,6 +75,9 @@ class HttpSession {
   virtual std::shared_ptr<Endpoint> Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
                                            RequestRecord& record) = 0;
   virtual void OnRequestDone(const RequestRecord& record) = 0;
+  // The client speaks HTTP/2 from its first byte on: the HTTP/1.1 connection gives it up.
+  virtual void StartHttp2(std::unique_ptr<net::Stream> stream,
+                          absl::Span<const uint8_t> first_bytes) = 0;
   // The connection is closed. The session goes to Loop::DeleteLater().
   virtual void OnConnectionDone() = 0;
 };
@@ -103,6 +106,8 @@ class Exchange final : private ResponseSink {
       : worker_(worker), session_(session), downstream_(downstream) {}
 
   bool active() const { return phase_ != Phase::kNone; }
+  // For a verdict or a leg: nothing of the request goes on.
+  bool waits() const { return phase_ == Phase::kDeciding || phase_ == Phase::kConnecting; }
   // Answered from here; the rest of the request is discarded.
   bool answered() const { return phase_ == Phase::kAnswered; }
   bool request_complete() const { return request_complete_; }
@@ -167,9 +172,9 @@ class Exchange final : private ResponseSink {
   Phase phase_ = Phase::kNone;
   StoredRequest request_;
   RequestRecord record_;
-  std::unique_ptr<event::Deletable> waiting_;  // For a verdict or a leg.
   std::shared_ptr<Endpoint> endpoint_;
   std::vector<std::shared_ptr<Endpoint>> tried_;
+  std::unique_ptr<event::Deletable> waiting_;  // For a verdict or a leg.
   RequestLeg* leg_ = nullptr;
   int repeats_ = 0;
   bool body_sent_ = false;  // Bytes that are not kept went over a leg.

@@ -141,6 +141,8 @@ void Http1Upstream::FinishExchange() {
   // An answer before the request's end leaves the rest of the body in the way of the next exchange.
   const bool keep = reusable_ && request_sent_ && !retiring_ && IsFresh();
   if (keep) {
+    // The last of a response may have been too much for who reads it; the next has another reader.
+    if (paused_) ResumeResponse();
     const uint64_t left_ms = stale_at_ms_ - worker_.loop.NowMs();
     absl::Duration wait = idle_timeout_;
     if (stale_at_ms_ != UINT64_MAX) {

@@ -45,8 +45,14 @@ class Http1Upstream final : public event::Deletable,
   void SendBody(absl::Span<const uint8_t> bytes) override;
   void SendEnd(absl::Span<const http::Header> trailers) override;
   bool write_blocked() const override { return stream_->write_blocked(); }
-  void PauseResponse() override { stream_->PauseReading(); }
-  void ResumeResponse() override { stream_->ResumeReading(); }
+  void PauseResponse() override {
+    paused_ = true;
+    stream_->PauseReading();
+  }
+  void ResumeResponse() override {
+    paused_ = false;
+    stream_->ResumeReading();
+  }
   void Abandon() override;
 
  private:
@@ -79,6 +85,7 @@ class Http1Upstream final : public event::Deletable,
   bool response_begun_ = false;
   bool response_done_ = false;
   bool reusable_ = false;  // As far as the response's head says.
+  bool paused_ = false;
   bool retiring_ = false;
   bool gone_ = false;
   uint64_t exchanges_ = 0;

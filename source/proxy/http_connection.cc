@@ -16,6 +16,7 @@ namespace {
 
 // Of a refused request's body: less is read so that the connection can go on, more closes it.
 constexpr uint64_t kMaxDiscarded = 64 * 1024;
+constexpr absl::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 constexpr absl::Duration kLinger = absl::Seconds(5);
 // The client side stops at four fifths (http1_upstream.cc), so this is rarely met.
 constexpr double kSaysCloseShare = 0.9;
@@ -39,7 +40,7 @@ void HttpConnection::Start(absl::Span<const uint8_t> first_bytes) {
   stream_->SetHandler(this);
   SetDeadline();
   if (!first_bytes.empty()) OnData(first_bytes);
-  if (phase_ != Phase::kClosed && unread_.empty()) stream_->ResumeReading();
+  if (phase_ != Phase::kClosed && !exchange_.HoldsRequest()) stream_->ResumeReading();
 }
 
 void HttpConnection::StartDraining() {
@@ -51,12 +52,39 @@ void HttpConnection::StartDraining() {
 
 void HttpConnection::OnData(absl::Span<const uint8_t> bytes) {
   if (phase_ == Phase::kLingering) return;
+  if (first_) {
+    TakeFirst(bytes);
+    return;
+  }
   if (!unread_.empty() || exchange_.HoldsRequest()) {
     unread_.insert(unread_.end(), bytes.begin(), bytes.end());
     stream_->PauseReading();
     return;
   }
   Consume(bytes);
+}
+
+// No request of HTTP/1.1 begins as HTTP/2 does, so a few bytes decide.
+void HttpConnection::TakeFirst(absl::Span<const uint8_t> bytes) {
+  unread_.insert(unread_.end(), bytes.begin(), bytes.end());
+  const size_t seen = std::min(unread_.size(), kHttp2Preface.size());
+  const bool matches = std::equal(unread_.begin(), unread_.begin() + static_cast<ptrdiff_t>(seen),
+                                  kHttp2Preface.begin(),
+                                  [](uint8_t a, char b) { return a == static_cast<uint8_t>(b); });
+  if (matches && seen < kHttp2Preface.size() && !eof_) {
+    deadline_.Set(worker_.options.timeouts.head);
+    return;
+  }
+  std::vector<uint8_t> held;
+  held.swap(unread_);
+  first_ = false;
+  if (!matches || seen < kHttp2Preface.size()) {
+    Consume(held);
+    return;
+  }
+  phase_ = Phase::kClosed;
+  deadline_.Clear();
+  session_.StartHttp2(std::move(stream_), held);
 }
 
 void HttpConnection::Consume(absl::Span<const uint8_t> bytes) {
@@ -235,6 +263,9 @@ void HttpConnection::OnEnd() {
   eof_ = true;
   if (phase_ == Phase::kLingering) {
     Close();
+  } else if (first_ && !unread_.empty()) {
+    TakeFirst({});
+    if (serving()) OnEnd();
   } else if (!unread_.empty()) {
     return;  // ResumeInput() comes back to it.
   } else if (!exchange_.active()) {

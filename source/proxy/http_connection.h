@@ -2,7 +2,7 @@
 // its exchange, with back-pressure both ways.
 // Threads: the worker's loop. Owns: the stream and the exchange.
 // Errors: a malformed request is answered and the connection closed; a response that breaks off
-// ends the connection with a reset.
+// ends the connection with a reset. A client that speaks HTTP/2 instead is handed to the session.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,8 @@
 
 namespace kith::proxy {
 
-class HttpConnection final : private net::StreamHandler,
+class HttpConnection final : public event::Deletable,
+                             private net::StreamHandler,
                              private http::Http1Handler,
                              private Exchange::Downstream {
  public:
@@ -57,6 +58,7 @@ class HttpConnection final : private net::StreamHandler,
   void OnExchangeBroken() override;
 
   bool serving() const { return phase_ == Phase::kServing; }
+  void TakeFirst(absl::Span<const uint8_t> bytes);
   void Consume(absl::Span<const uint8_t> bytes);
   void PauseParser();
   void ResumeInput();
@@ -79,6 +81,7 @@ class HttpConnection final : private net::StreamHandler,
   const uint64_t ends_at_ms_;        // Then an idle connection is closed.
 
   Phase phase_ = Phase::kServing;
+  bool first_ = true;            // Nothing was parsed yet.
   std::vector<uint8_t> unread_;  // Held back until the exchange can take it.
   bool parser_paused_ = false;
   bool in_feed_ = false;

@@ -65,9 +65,14 @@ void InboundSession::Start() {
 
 void InboundSession::StartDraining() {
   if (http_ != nullptr) http_->StartDraining();
+  if (http2_ != nullptr) http2_->StartDraining();
 }
 
 void InboundSession::OnConfigChanged() {
+  // A link takes its peer to a newer certificate as soon as there is one: nothing is lost by it.
+  if (http2_ != nullptr && facts_.alpn == kLinkAlpn && facts_.context != worker_.tls) {
+    http2_->StartDraining();
+  }
   if (tunnel_ == nullptr || DecideTcp().allowed) return;
   // Requests are decided one by one; a tunnel was decided when it began.
   tunnel_->Abort(absl::PermissionDeniedError("a new policy no longer allows the connection"));
@@ -131,7 +136,7 @@ void InboundSession::StartTls() {
   facts_.context = worker_.tls;
   tls::TlsStream::ServerOptions options;
   options.context = worker_.tls;
-  options.alpn = ServerAlpn(port_.options.protocol);
+  options.alpn = ServerAlpn(port_.options.protocol, worker_.options.links);
   options.handshake_timeout = worker_.options.timeouts.handshake;
   options.first_bytes = std::move(peeked_);
   peeked_.clear();
@@ -157,6 +162,10 @@ void InboundSession::OnHandshake(const tls::HandshakeResult& handshake) {
 void InboundSession::StartProtocol(absl::Span<const uint8_t> first_bytes) {
   if (port_.options.protocol == mesh::Protocol::kTcp) {
     StartTunnel(first_bytes);
+    return;
+  }
+  if (IsHttp2(facts_.alpn)) {
+    StartHttp2(std::move(stream_), first_bytes);
     return;
   }
   http_ = std::make_unique<HttpConnection>(worker_, *this, std::move(stream_),
@@ -218,6 +227,14 @@ void InboundSession::OnTunnelDone(absl::Status status) {
 }
 
 // ---- HTTP ----
+
+void InboundSession::StartHttp2(std::unique_ptr<net::Stream> stream,
+                                absl::Span<const uint8_t> first_bytes) {
+  if (http_ != nullptr) worker_.loop.DeleteLater(std::move(http_));
+  http2_ = std::make_unique<Http2Connection>(worker_, *this, std::move(stream),
+                                             facts_.Validity(*worker_.options.clock));
+  http2_->Start(first_bytes);
+}
 
 Routing InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
                               RequestRecord& record, Decided) {

@@ -12,6 +12,7 @@
 #include "source/http/path.h"
 #include "source/proxy/dial.h"
 #include "source/proxy/endpoint.h"
+#include "source/proxy/http2_connection.h"
 #include "source/proxy/http_connection.h"
 #include "source/proxy/session.h"
 #include "source/proxy/tunnel.h"
@@ -49,6 +50,8 @@ class InboundSession final : public Session, private net::StreamHandler, public 
   std::shared_ptr<Endpoint> Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
                                    RequestRecord& record) override;
   void OnRequestDone(const RequestRecord& record) override;
+  void StartHttp2(std::unique_ptr<net::Stream> stream,
+                  absl::Span<const uint8_t> first_bytes) override;
   void OnConnectionDone() override;
 
   mesh::MtlsMode Mode() const;
@@ -77,6 +80,7 @@ class InboundSession final : public Session, private net::StreamHandler, public 
   std::vector<uint8_t> peeked_;
   ConnectionFacts facts_;
   std::unique_ptr<HttpConnection> http_;
+  std::unique_ptr<Http2Connection> http2_;
   std::unique_ptr<Dial> dial_;
   std::unique_ptr<Tunnel> tunnel_;
   // The decision that let a tunnel through, for its log line.

@@ -6,12 +6,16 @@
 #include <cstddef>
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "source/telemetry/reason.h"
 
 namespace kith::proxy {
 
 // 502, 503 or 504, by what kept the request from its upstream.
 int StatusOf(telemetry::Reason reason);
+
+// What its body says.
+absl::string_view AnswerText(int status);
 
 struct LocalAnswer {
   enum class Body : uint8_t { kSent, kNotSent };  // To HEAD only its length is told.

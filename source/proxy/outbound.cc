@@ -108,6 +108,7 @@ void OutboundSession::Start() {
 
 void OutboundSession::StartDraining() {
   if (http_ != nullptr) http_->StartDraining();
+  if (http2_ != nullptr) http2_->StartDraining();
 }
 
 // ---- TCP ----
@@ -152,6 +153,14 @@ void OutboundSession::OnTunnelDone(absl::Status status) {
 }
 
 // ---- HTTP ----
+
+void OutboundSession::StartHttp2(std::unique_ptr<net::Stream> stream,
+                                 absl::Span<const uint8_t> first_bytes) {
+  worker_.loop.DeleteLater(std::move(http_));
+  http2_ = std::make_unique<Http2Connection>(worker_, *this, std::move(stream),
+                                             absl::InfiniteDuration());
+  http2_->Start(first_bytes);
+}
 
 Routing OutboundSession::Route(const http::RequestHead& head, StoredRequest& out,
                                RequestRecord& record, Decided) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "source/proxy/endpoint.h"
+#include "source/proxy/http2_connection.h"
 #include "source/proxy/http_connection.h"
 #include "source/proxy/session.h"
 #include "source/proxy/tunnel.h"
@@ -60,6 +61,8 @@ class OutboundSession final : public Session, public HttpSession {
   std::shared_ptr<Endpoint> Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
                                    RequestRecord& record) override;
   void OnRequestDone(const RequestRecord& record) override;
+  void StartHttp2(std::unique_ptr<net::Stream> stream,
+                  absl::Span<const uint8_t> first_bytes) override;
   void OnConnectionDone() override;
 
   void DialTunnel();
@@ -76,6 +79,7 @@ class OutboundSession final : public Session, public HttpSession {
   const absl::Time accepted_;
   std::unique_ptr<net::Stream> stream_;
   std::unique_ptr<HttpConnection> http_;
+  std::unique_ptr<Http2Connection> http2_;
   std::unique_ptr<Dial> dial_;
   std::vector<std::shared_ptr<Endpoint>> tried_;
   std::shared_ptr<Endpoint> endpoint_;

@@ -15,7 +15,7 @@ class Session : public event::Deletable {
  public:
   // Ends when idle, now or after what is in flight.
   virtual void StartDraining() = 0;
-  // The policies or modes have changed: ends if they no longer allow it.
+  // The policies, the modes or our certificate have changed: ends if they no longer allow it.
   virtual void OnConfigChanged() {}
 };
 

@@ -172,6 +172,7 @@ void Worker::Start() {
 void Worker::SetTls(std::shared_ptr<const tls::Context> context) {
   impl_->loop->Post([impl = impl_.get(), context = std::move(context)]() mutable {
     impl->state.tls = std::move(context);
+    impl->inbound_sessions.OnConfigChanged();
   });
 }
 

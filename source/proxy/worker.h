@@ -18,6 +18,7 @@
 #include "source/base/socket_address.h"
 #include "source/mesh/snapshot.h"
 #include "source/policy/policy_set.h"
+#include "source/proxy/alpn.h"
 #include "source/telemetry/access_log.h"
 #include "source/telemetry/metrics.h"
 #include "source/tls/context.h"
@@ -67,6 +68,7 @@ class Worker {
     Limits limits;
     std::string workload;  // Labels of metrics and log lines.
     std::string name_space;
+    Links links = Links::kOffered;
     bool share_ports = false;  // SO_REUSEPORT: more than one worker.
     telemetry::Shard* metrics = nullptr;
     telemetry::AccessLog::Writer* access_log = nullptr;  // Null: none.

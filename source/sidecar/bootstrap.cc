@@ -69,11 +69,14 @@ absl::Status ReadInbound(const SidecarConfig& config, Bootstrap& to) {
       case config::v1::HTTP:
         options.protocol = mesh::Protocol::kHttp;
         break;
+      case config::v1::HTTP2:
+        options.protocol = mesh::Protocol::kHttp2;
+        break;
       case config::v1::TCP:
         options.protocol = mesh::Protocol::kTcp;
         break;
       default:
-        return Invalid(field + "protocol", "is required: HTTP or TCP");
+        return Invalid(field + "protocol", "is required: HTTP, HTTP2 or TCP");
     }
     to.inbound.push_back(options);
   }

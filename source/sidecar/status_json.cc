@@ -36,7 +36,15 @@ absl::string_view ModeName(mesh::MtlsMode mode) {
 }
 
 absl::string_view ProtocolName(mesh::Protocol protocol) {
-  return protocol == mesh::Protocol::kHttp ? "HTTP" : "TCP";
+  switch (protocol) {
+    case mesh::Protocol::kHttp:
+      return "HTTP";
+    case mesh::Protocol::kHttp2:
+      return "HTTP2";
+    case mesh::Protocol::kTcp:
+      break;
+  }
+  return "TCP";
 }
 
 void WriteCertificates(JsonWriter& json, const StatusSources& from) {

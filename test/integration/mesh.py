@@ -96,7 +96,7 @@ def request(port, path="/", method="GET", body=None, headers=None, timeout=10):
         connection.request(method, path, body=body, headers=headers or {},
                            encode_chunked="Transfer-Encoding" in (headers or {}))
         response = connection.getresponse()
-        return Answer(response.status, dict(response.getheaders()), response.read())
+        return Answer(response.status, response.headers, response.read())
     finally:
         connection.close()
 

@@ -113,6 +113,7 @@ ProxyPair::ProxyPair(uint16_t application_port, Options options_in)
   server_options.inbound = {
       {AnyPort(), AtPort(application_port), application_port, options.protocol}};
   server_options.timeouts = options.timeouts;
+  server_options.links = options.links;
   server_options.workload = "server-1";
   server_options.name_space = "n";
   server_options.metrics = &server_metrics.AddShard();
@@ -121,6 +122,7 @@ ProxyPair::ProxyPair(uint16_t application_port, Options options_in)
   Worker::Options client_options;
   client_options.outbound = {{AnyPort(), "server.n.svc", 80}};
   client_options.timeouts = options.timeouts;
+  client_options.links = options.links;
   client_options.workload = "client-1";
   client_options.name_space = "n";
   client_options.metrics = &client_metrics.AddShard();

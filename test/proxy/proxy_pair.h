@@ -59,6 +59,7 @@ struct ProxyPair {
     std::string policies = "";                            // "allow", "deny"; default allow.
     mesh::MtlsMode mode = mesh::MtlsMode::kStrict;
     bool client_has_identity = true;
+    Links links = Links::kOffered;
     Timeouts timeouts;
   };
   ProxyPair(uint16_t application_port, Options options);

@@ -14,7 +14,15 @@ namespace {
 using MutualTLS = security::v1::PeerAuthenticationSpec::MutualTLS;
 
 mesh::v1::ServicePort::Protocol ToProto(PortProtocol protocol) {
-  return protocol == PortProtocol::kHttp ? mesh::v1::ServicePort::HTTP : mesh::v1::ServicePort::TCP;
+  switch (protocol) {
+    case PortProtocol::kHttp:
+      return mesh::v1::ServicePort::HTTP;
+    case PortProtocol::kHttp2:
+      return mesh::v1::ServicePort::HTTP2;
+    case PortProtocol::kTcp:
+      break;
+  }
+  return mesh::v1::ServicePort::TCP;
 }
 
 std::string PrincipalOf(absl::string_view trust_domain, absl::string_view name_space,

@@ -20,7 +20,7 @@ using Labels = std::map<std::string, std::string>;
 // Hosts of Kubernetes Services are NAME.NAMESPACE.svc.<this>.
 inline constexpr char kClusterDomain[] = "cluster.local";
 
-enum class PortProtocol : uint8_t { kHttp, kTcp };
+enum class PortProtocol : uint8_t { kHttp, kHttp2, kTcp };
 
 struct PortDefinition {
   uint32_t number = 0;

@@ -87,7 +87,8 @@ TEST(FileContentsTest, ChoosesThePortsProtocolByDeclarationThenName) {
   } cases[] = {
       {"{port: 80, name: http}", PortProtocol::kHttp},
       {"{port: 80, name: http-web}", PortProtocol::kHttp},
-      {"{port: 80, name: http2}", PortProtocol::kHttp},
+      {"{port: 80, name: http2}", PortProtocol::kHttp2},
+      {"{port: 80, name: grpc-api}", PortProtocol::kHttp2},
       {"{port: 80, name: grpc-web-x}", PortProtocol::kHttp},
       {"{port: 80, name: httpish}", PortProtocol::kTcp},
       {"{port: 80, name: tcp-http}", PortProtocol::kTcp},
@@ -96,7 +97,7 @@ TEST(FileContentsTest, ChoosesThePortsProtocolByDeclarationThenName) {
       {"{port: 80}", PortProtocol::kTcp},
       {"{port: 80, name: tcp, appProtocol: http}", PortProtocol::kHttp},
       {"{port: 80, name: http, appProtocol: tcp}", PortProtocol::kTcp},
-      {"{port: 80, name: x, appProtocol: kubernetes.io/h2c}", PortProtocol::kHttp},
+      {"{port: 80, name: x, appProtocol: kubernetes.io/h2c}", PortProtocol::kHttp2},
       {"{port: 80, name: http, appProtocol: example.com/own}", PortProtocol::kHttp},
   };
   for (const auto& [port, protocol] : cases) {
