@@ -8,6 +8,7 @@
 #include "kith/mesh/v1/resources.pb.h"
 #include "source/base/status.h"
 #include "source/control/known.h"
+#include "source/control/traffic_policy.h"
 
 namespace kith::control {
 namespace {
@@ -86,6 +87,7 @@ absl::StatusOr<std::vector<mesh::ServicePort>> Ports(const mesh::v1::Service& se
     }
     port.protocol = from.protocol() == mesh::v1::ServicePort::HTTP ? mesh::Protocol::kHttp
                                                                    : mesh::Protocol::kTcp;
+    KITH_ASSIGN_OR_RETURN(port.policy, TranslateTrafficPolicy(from.traffic_policy()));
     for (const mesh::ServicePort& other : ports) {
       if (other.number == port.number) {
         return Bad("ports.number", absl::StrCat(port.number, " appears twice"));

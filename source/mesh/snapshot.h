@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "source/base/socket_address.h"
 #include "source/base/spiffe_id.h"
+#include "source/mesh/traffic_policy.h"
 
 namespace kith::mesh {
 
@@ -42,6 +43,7 @@ struct ServicePort {
   uint16_t number = 0;
   Protocol protocol = Protocol::kTcp;
   std::vector<Endpoint> endpoints;
+  TrafficPolicy policy = {};
 };
 
 struct Service {

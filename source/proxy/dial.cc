@@ -28,7 +28,8 @@ absl::Duration ConnectionFacts::Validity(const base::Clock& clock) const {
 }
 
 Dial::Dial(WorkerState& worker, const mesh::Endpoint& endpoint, mesh::Protocol protocol,
-           absl::string_view sni, absl::AnyInvocable<void(Result)> done)
+           absl::string_view sni, absl::Duration connect_timeout,
+           absl::AnyInvocable<void(Result)> done)
     : worker_(worker),
       tls_(endpoint.tls),
       expected_(endpoint.principals),
@@ -38,7 +39,7 @@ Dial::Dial(WorkerState& worker, const mesh::Endpoint& endpoint, mesh::Protocol p
   const absl::string_view hint = tls_ == mesh::EndpointTls::kMutual
                                      ? "is the sidecar of that workload running?"
                                      : "is the application listening there?";
-  connector_ = net::Connect(worker_.loop, endpoint.address, worker_.options.timeouts.connect, hint,
+  connector_ = net::Connect(worker_.loop, endpoint.address, connect_timeout, hint,
                             [this](absl::StatusOr<std::unique_ptr<net::Stream>> stream) {
                               OnConnected(std::move(stream));
                             });

@@ -45,7 +45,8 @@ class Dial : public event::Deletable {
   // Calls `done` once, never before the constructor returns. Destroying the dial abandons it;
   // inside `done` it goes to Loop::DeleteLater() instead.
   Dial(WorkerState& worker, const mesh::Endpoint& endpoint, mesh::Protocol protocol,
-       absl::string_view sni, absl::AnyInvocable<void(Result)> done);
+       absl::string_view sni, absl::Duration connect_timeout,
+       absl::AnyInvocable<void(Result)> done);
 
  private:
   void OnConnected(absl::StatusOr<std::unique_ptr<net::Stream>> stream);

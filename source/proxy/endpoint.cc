@@ -11,9 +11,37 @@ Endpoint::Endpoint(WorkerState& worker, mesh::Endpoint config, mesh::Protocol pr
       config_(std::move(config)),
       address_text_(config_.address.ToString()),
       protocol_(protocol),
-      options_(std::move(options)) {}
+      options_([&] {
+        if (options.group == nullptr) options.group = std::make_shared<UpstreamGroup>();
+        return std::move(options);
+      }()) {}
 
 Endpoint::~Endpoint() { worker_.observer.AddUpstreams(-static_cast<int64_t>(connections_.size())); }
+
+void Endpoint::AddActive() {
+  ++active_;
+  options_.group->AddActive();
+}
+
+void Endpoint::RemoveActive() {
+  --active_;
+  options_.group->RemoveActive();
+}
+
+void Endpoint::Record(mesh::Outcome outcome) {
+  UpstreamGroup& group = *options_.group;
+  const mesh::OutlierDetection& policy = group.policy().outliers;
+  if (!policy.enabled() || !health_.Record(outcome, policy)) return;
+  const uint64_t now_ms = worker_.loop.NowMs();
+  if (health_.ejected(now_ms) || !group.MayEject(now_ms)) return;
+  group.Ejected(health_.Eject(now_ms, policy));
+  worker_.observer.CountEjection();
+}
+
+absl::Duration Endpoint::IdleTimeout() const {
+  const absl::Duration wanted = options_.group->policy().pool.http_idle_timeout;
+  return wanted > absl::ZeroDuration() ? wanted : options_.idle_timeout;
+}
 
 Endpoint::Leg Endpoint::TakeLeg() {
   Leg ready;
@@ -45,12 +73,21 @@ std::unique_ptr<event::Deletable> Endpoint::AwaitLeg(LegCallback done) {
 }
 
 std::unique_ptr<Dial> Endpoint::StartDial(absl::AnyInvocable<void(Dial::Result)> done) {
-  return std::make_unique<Dial>(worker_, config_, protocol_, options_.sni, std::move(done));
+  const absl::Duration wanted = options_.group->policy().pool.connect_timeout;
+  return std::make_unique<Dial>(
+      worker_, config_, protocol_, options_.sni,
+      wanted > absl::ZeroDuration() ? wanted : worker_.options.timeouts.connect,
+      [ticket = UpstreamGroup::Dial(options_.group),
+       done = std::move(done)](Dial::Result result) mutable {
+        ticket.Return();
+        done(std::move(result));
+      });
 }
 
 Http1Upstream& Endpoint::Adopt(Dial::Result dialed) {
   auto owned =
-      std::make_unique<Http1Upstream>(worker_, *this, std::move(dialed), options_.idle_timeout);
+      std::make_unique<Http1Upstream>(worker_, *this, std::move(dialed), IdleTimeout(),
+                                      options_.group->policy().pool.max_requests_per_connection);
   Http1Upstream& upstream = *owned;
   connections_.emplace(&upstream, std::move(owned));
   worker_.observer.AddUpstreams(1);

@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "source/mesh/outlier.h"
 #include "source/mesh/snapshot.h"
 #include "source/proxy/dial.h"
 #include "source/proxy/http1_upstream.h"
+#include "source/proxy/upstream_group.h"
 
 namespace kith::proxy {
 
@@ -21,6 +23,8 @@ class Endpoint final : public Http1Upstream::Owner {
     std::string sni;  // The service's host; empty for an application.
     // Below what the other side waits, so that it never closes a connection that is being used.
     absl::Duration idle_timeout = absl::Seconds(60);
+    // Of the service's endpoints; null: it stands alone, without limits.
+    std::shared_ptr<UpstreamGroup> group;
   };
   Endpoint(WorkerState& worker, mesh::Endpoint config, mesh::Protocol protocol, Options options);
   ~Endpoint() override;
@@ -29,8 +33,13 @@ class Endpoint final : public Http1Upstream::Owner {
   const std::string& address_text() const { return address_text_; }
   // Requests and tunnels on it now: what the choice of an endpoint weighs.
   uint32_t active() const { return active_; }
-  void AddActive() { ++active_; }
-  void RemoveActive() { --active_; }
+  void AddActive();
+  void RemoveActive();
+
+  // How it has answered, and whether it is left out for that.
+  void Record(mesh::Outcome outcome);
+  bool ejected() const { return health_.ejected(worker_.loop.NowMs()); }
+  const std::shared_ptr<UpstreamGroup>& group() const { return options_.group; }
 
   // What carries one request: set when the status is OK, for one SendHead().
   struct Leg {
@@ -55,6 +64,7 @@ class Endpoint final : public Http1Upstream::Owner {
   size_t connections() const { return connections_.size(); }
 
  private:
+  absl::Duration IdleTimeout() const;
   Http1Upstream& Adopt(Dial::Result dialed);
   void OnIdle(Http1Upstream& upstream) override;
   void OnGone(Http1Upstream& upstream) override;
@@ -64,6 +74,7 @@ class Endpoint final : public Http1Upstream::Owner {
   const std::string address_text_;
   const mesh::Protocol protocol_;
   const Options options_;
+  mesh::EndpointHealth health_;
   uint32_t active_ = 0;
   bool retired_ = false;
   std::vector<Http1Upstream*> idle_;  // The one used last is the next: others can time out.

@@ -1,9 +1,11 @@
 #include "source/proxy/exchange.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "source/proxy/local_answer.h"
+#include "source/proxy/peer_headers.h"
 
 namespace kith::proxy {
 
@@ -15,6 +17,11 @@ namespace {
 constexpr size_t kMaxAttempts = 3;
 // Repetitions of a request that found a connection which had just gone.
 constexpr int kMaxRepeats = 2;
+
+mesh::Outcome OutcomeOf(int status) {
+  if (status >= 502 && status <= 504) return mesh::Outcome::kGatewayError;
+  return status >= 500 ? mesh::Outcome::kError : mesh::Outcome::kGood;
+}
 
 }  // namespace
 
@@ -75,15 +82,23 @@ void Exchange::StartAttempt() {
     ForwardOver(ready);
     return;
   }
+  if (!endpoint_->group()->MayAwaitConnection()) {
+    LeaveEndpoint();
+    Answer(StatusOf(Reason::kCircuitOpen), Reason::kCircuitOpen);
+    return;
+  }
   phase_ = Phase::kConnecting;
+  waits_for_leg_ = UpstreamGroup::Await(endpoint_->group());
   waiting_ = endpoint_->AwaitLeg([this](Endpoint::Leg leg) { OnLeg(std::move(leg)); });
 }
 
 void Exchange::OnLeg(Endpoint::Leg leg) {
   worker_.loop.DeleteLater(std::move(waiting_));
+  waits_for_leg_.Return();
   if (leg.status.ok()) {
     ForwardOver(leg);
   } else {
+    if (leg.reason != Reason::kNoIdentity) RecordOutcome(mesh::Outcome::kGatewayError);
     record_.reason = leg.reason;
     record_.detail = std::string(leg.status.message());
     tried_.push_back(endpoint_);
@@ -118,7 +133,21 @@ void Exchange::TakeRequestBody(absl::Span<const uint8_t> bytes) {
 
 void Exchange::TakeRequestEnd(absl::Span<const http::Header> trailers) {
   request_complete_ = true;
-  if (phase_ == Phase::kForwarding) leg_->SendEnd(trailers);
+  if (phase_ != Phase::kForwarding) return;
+  // Applications may merge trailers into the headers.
+  const auto is_dropped = [](const http::Header& trailer) {
+    for (absl::string_view name : PeerHeaders::Dropped()) {
+      if (NamesHeader(name, trailer.name)) return true;
+    }
+    return false;
+  };
+  if (std::none_of(trailers.begin(), trailers.end(), is_dropped)) {
+    leg_->SendEnd(trailers);
+    return;
+  }
+  std::vector<http::Header> kept;
+  std::remove_copy_if(trailers.begin(), trailers.end(), std::back_inserter(kept), is_dropped);
+  leg_->SendEnd(kept);
 }
 
 // ---- The response's way ----
@@ -127,6 +156,7 @@ void Exchange::OnResponseHead(const http::ResponseHead& head) {
   if (!head.is_informational()) {
     response_begun_ = true;
     record_.status = head.status;
+    RecordOutcome(OutcomeOf(head.status));
   }
   downstream_.SendResponseHead(head);
 }
@@ -165,6 +195,9 @@ bool Exchange::MayRepeat(const Failure& failure) const {
 
 void Exchange::OnResponseFailed(const Failure& failure) {
   leg_ = nullptr;
+  // What may be repeated met a connection that was just closing, which says nothing of the
+  // endpoint.
+  if (failure.repeat == Failure::Repeat::kNever) RecordOutcome(mesh::Outcome::kGatewayError);
   if (response_begun_) {
     Break(failure.reason, failure.detail);
     return;
@@ -240,6 +273,7 @@ absl::Duration Exchange::patience() const {
 
 void Exchange::OnOutOfPatience() {
   if (phase_ == Phase::kForwarding && !response_begun_) {
+    RecordOutcome(mesh::Outcome::kGatewayError);
     Fail(504, Reason::kUpstreamTimeout, "no response in time");
   } else {
     Break(Reason::kUpstreamTimeout, "nothing moved for too long");
@@ -262,7 +296,12 @@ void Exchange::Abandon(Reason reason, absl::string_view detail) {
   Report();
 }
 
+void Exchange::RecordOutcome(mesh::Outcome outcome) {
+  if (endpoint_ != nullptr) endpoint_->Record(outcome);
+}
+
 void Exchange::ReleaseLeg() {
+  waits_for_leg_.Return();
   if (waiting_ != nullptr) worker_.loop.DeleteLater(std::move(waiting_));
   if (leg_ != nullptr) std::exchange(leg_, nullptr)->Abandon();
 }

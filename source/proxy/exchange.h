@@ -155,6 +155,7 @@ class Exchange final : private ResponseSink {
   void OnLeg(Endpoint::Leg leg);
   void ForwardOver(const Endpoint::Leg& leg);
   void LeaveEndpoint();
+  void RecordOutcome(mesh::Outcome outcome);
   void ReleaseLeg();
   void Answer(int status, telemetry::Reason reason);
   bool MayRepeat(const Failure& failure) const;
@@ -170,6 +171,7 @@ class Exchange final : private ResponseSink {
   std::unique_ptr<event::Deletable> waiting_;  // For a verdict or a leg.
   std::shared_ptr<Endpoint> endpoint_;
   std::vector<std::shared_ptr<Endpoint>> tried_;
+  UpstreamGroup::Ticket waits_for_leg_;
   RequestLeg* leg_ = nullptr;
   int repeats_ = 0;
   bool body_sent_ = false;  // Bytes that are not kept went over a leg.

@@ -29,8 +29,8 @@ class Http1Upstream final : public event::Deletable,
     virtual void OnGone(Http1Upstream& upstream) = 0;
   };
 
-  Http1Upstream(WorkerState& worker, Owner& owner, Dial::Result dialed,
-                absl::Duration idle_timeout);
+  Http1Upstream(WorkerState& worker, Owner& owner, Dial::Result dialed, absl::Duration idle_timeout,
+                uint64_t max_exchanges);
 
   const ConnectionFacts& facts() const { return facts_; }
   // False once its certificates are near their end: it takes no new exchange.
@@ -71,6 +71,7 @@ class Http1Upstream final : public event::Deletable,
   ConnectionFacts facts_;
   http::Http1Parser parser_;
   absl::Duration idle_timeout_;
+  const uint64_t max_exchanges_;
   uint64_t stale_at_ms_;
   Deadline idle_deadline_;
   ResponseSink* sink_ = nullptr;  // Of the exchange in flight.

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "source/proxy/alpn.h"
+#include "source/proxy/proxy_protocol.h"
 #include "source/tls/client_hello.h"
 
 namespace kith::proxy {
@@ -201,6 +202,12 @@ void InboundSession::OnApplicationDialed(Dial::Result result) {
     return;
   }
   port_.application->AddActive();
+  if (port_.options.proxy_protocol == ProxyProtocol::kV2) {
+    result.stream->Write(EncodeProxyHeader({.source = remote_,
+                                            .destination = port_.options.bind,
+                                            .tls_version = facts_.tls_version,
+                                            .spiffe_id = facts_.peer_principal()}));
+  }
   tunnel_ = std::make_unique<Tunnel>(std::move(stream_), std::move(result.stream), peeked_,
                                      worker_.options.timeouts.idle,
                                      [this](absl::Status status) { OnTunnelDone(status); });
@@ -221,21 +228,21 @@ void InboundSession::OnTunnelDone(absl::Status status) {
 
 Routing InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
                               RequestRecord& record, Decided) {
-  http::Header added[2];
-  size_t added_count = 0;
-  record.request_id = worker_.observer.RequestId(head, added, added_count);
+  http::Header id[1];
+  size_t id_count = 0;
+  record.request_id = worker_.observer.RequestId(head, id, id_count);
+  added_.assign(id, id + id_count);
   // HTTP/1.0 may come without, and leaves here as HTTP/1.1.
   const std::string application = port_.options.application.ToString();
-  if (head.host.empty()) added[added_count++] = {"Host", application};
-  // Only a proxy in front of the application may speak of the peer's certificate, and what this one
-  // received was written by the peer.
-  constexpr absl::string_view kDropped[] = {"x-forwarded-client-cert"};
+  if (head.host.empty()) added_.push_back({"Host", application});
+  peer_headers_.Add(port_.options.peer_headers, head.headers, facts_.peer ? &*facts_.peer : nullptr,
+                    facts_.context != nullptr ? &facts_.context->identity().id() : nullptr, added_);
 
   absl::string_view path = head.path;
   const mesh::PathNormalization normalization = worker_.config.snapshot->modes.path_normalization;
   const http::PathOutcome outcome = http::NormalizePath(PathModeOf(normalization), path, path_);
   if (outcome == http::PathOutcome::kChanged) path = path_;
-  out.Assign(head, path, kDropped, absl::MakeSpan(added, added_count));
+  out.Assign(head, path, PeerHeaders::Dropped(), added_);
   if (head.is_connect) {
     record.reason = Reason::kBadRequest;
     record.detail = "CONNECT is not supported";

@@ -13,6 +13,7 @@
 #include "source/proxy/dial.h"
 #include "source/proxy/endpoint.h"
 #include "source/proxy/http_connection.h"
+#include "source/proxy/peer_headers.h"
 #include "source/proxy/session.h"
 #include "source/proxy/tunnel.h"
 
@@ -83,6 +84,8 @@ class InboundSession final : public Session, private net::StreamHandler, public 
   std::string policy_;
   int rule_ = -1;
   std::string path_;  // Normalized, of the request being routed.
+  PeerHeaders peer_headers_;
+  std::vector<http::Header> added_;  // To the request being routed.
   bool left_ = false;
 };
 

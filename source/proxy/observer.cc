@@ -45,6 +45,7 @@ string_view ResponseFlags(telemetry::Reason reason) {
     case Reason::kConnectionReset:
       return "DC";
     case Reason::kOverload:
+    case Reason::kCircuitOpen:
       return "UO";
     default:
       return "UF";
@@ -164,6 +165,10 @@ void Observer::CountRefused(Direction direction, telemetry::Reason reason) {
 
 void Observer::CountUpstreamConnect(bool connected) {
   series_->shard.GetCounter(telemetry::kUpstreamConnects, {connected ? "ok" : "failed"}).Add();
+}
+
+void Observer::CountEjection() {
+  series_->shard.GetCounter(telemetry::kUpstreamEjections, {}).Add();
 }
 
 void Observer::CountRetry(telemetry::Reason reason) {

@@ -36,6 +36,7 @@ class Observer {
   uint64_t upstreams() const { return upstreams_; }
   void CountRefused(Direction direction, telemetry::Reason reason);
   void CountUpstreamConnect(bool connected);
+  void CountEjection();
   void CountRetry(telemetry::Reason reason);
   void CountBadRequest(absl::string_view reason);
   void CountDecision(policy::Request::Kind kind, const policy::Decision& decision);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "source/mesh/choose.h"
 
 namespace kith::proxy {
@@ -43,11 +44,19 @@ void OutboundPort::Update(const mesh::Snapshot& snapshot) {
       } else {
         Endpoint::Options options;
         options.sni = options_.service;
+        options.group = group_;
         endpoints_.push_back(
             std::make_shared<Endpoint>(worker_, config, protocol_, std::move(options)));
       }
     }
   }
+  group_->Update(port != nullptr ? port->policy : mesh::TrafficPolicy(), endpoints_.size(), [this] {
+    uint32_t established = 0;
+    for (const auto& endpoint : endpoints_) {
+      established += static_cast<uint32_t>(endpoint->connections());
+    }
+    return established;
+  });
   for (const auto& gone : before) {
     if (gone != nullptr) gone->Retire();
   }
@@ -58,18 +67,43 @@ void OutboundPort::Retire() {
 }
 
 std::shared_ptr<Endpoint> OutboundPort::Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
-                                               Reason& reason) {
+                                               absl::optional<uint64_t> key, Reason& reason) {
   if (!known_) {
     reason = Reason::kUnknownService;
+    return nullptr;
+  }
+  if (protocol_ == mesh::Protocol::kTcp ? !group_->MayStartTunnel() : !group_->MayStartRequest()) {
+    reason = Reason::kCircuitOpen;
     return nullptr;
   }
   std::vector<size_t> avoid;
   for (size_t i = 0; i < endpoints_.size() && avoid.size() < tried.size(); ++i) {
     if (std::find(tried.begin(), tried.end(), endpoints_[i]) != tried.end()) avoid.push_back(i);
   }
-  const size_t chosen =
-      mesh::ChooseEndpoint({configs_, [this](size_t index) { return endpoints_[index]->active(); },
-                            [this] { return absl::Uniform<uint64_t>(worker_.random); }, avoid});
+  const size_t kept = avoid.size();
+  const size_t ejected = group_->CountEjected(worker_.loop.NowMs());
+  if (ejected > 0 && !mesh::MustUseAll(endpoints_.size(), ejected, policy().outliers)) {
+    for (size_t i = 0; i < endpoints_.size(); ++i) {
+      if (endpoints_[i]->ejected()) avoid.push_back(i);
+    }
+  }
+  const auto choose = [&] {
+    return mesh::ChooseEndpoint(
+        {.endpoints = configs_,
+         .active = [this](size_t i) { return endpoints_[i]->active(); },
+         .random = [this] { return absl::Uniform<uint64_t>(worker_.random); },
+         .avoid = avoid,
+         .balancer = policy().balancer,
+         .turn = turn_,
+         .key = key});
+  };
+  size_t chosen = choose();
+  if (chosen == mesh::kNoEndpoint && avoid.size() > kept) {
+    // Better one that has failed than none.
+    avoid.resize(kept);
+    chosen = choose();
+  }
+  ++turn_;
   if (chosen == mesh::kNoEndpoint) {
     if (tried.empty()) reason = Reason::kNoEndpoint;
     return nullptr;
@@ -110,11 +144,22 @@ void OutboundSession::StartDraining() {
   if (http_ != nullptr) http_->StartDraining();
 }
 
+absl::optional<uint64_t> OutboundSession::HashKey(const StoredRequest* request) const {
+  const mesh::TrafficPolicy& policy = port_.policy();
+  if (policy.balancer != mesh::Balancer::kConsistentHash) return absl::nullopt;
+  if (policy.hash_header.empty()) return mesh::Hash(remote_.IpString());
+  if (request == nullptr) return absl::nullopt;
+  for (const http::Header& header : request->headers()) {
+    if (absl::EqualsIgnoreCase(header.name, policy.hash_header)) return mesh::Hash(header.value);
+  }
+  return absl::nullopt;
+}
+
 // ---- TCP ----
 
 void OutboundSession::DialTunnel() {
   Reason reason = Reason::kNone;
-  endpoint_ = port_.Choose(tried_, reason);
+  endpoint_ = port_.Choose(tried_, HashKey(nullptr), reason);
   if (endpoint_ == nullptr) {
     Refuse(reason, "");
     return;
@@ -126,20 +171,24 @@ void OutboundSession::DialTunnel() {
 void OutboundSession::OnDialed(Dial::Result result) {
   worker_.loop.DeleteLater(std::move(dial_));
   if (!result.status.ok()) {
+    if (result.reason != Reason::kNoIdentity) endpoint_->Record(mesh::Outcome::kGatewayError);
     endpoint_->RemoveActive();
     tried_.push_back(std::exchange(endpoint_, nullptr));
     Reason none_left = Reason::kNone;
-    if (tried_.size() < kMaxTunnelAttempts && port_.Choose(tried_, none_left) != nullptr) {
+    if (tried_.size() < kMaxTunnelAttempts && port_.Choose(tried_, {}, none_left) != nullptr) {
       DialTunnel();
     } else {
       Refuse(result.reason, std::string(result.status.message()));
     }
     return;
   }
+  endpoint_->Record(mesh::Outcome::kGood);
   upstream_ = std::move(result.facts);
-  tunnel_ = std::make_unique<Tunnel>(std::move(stream_), std::move(result.stream),
-                                     absl::Span<const uint8_t>(), worker_.options.timeouts.idle,
-                                     [this](absl::Status status) { OnTunnelDone(status); });
+  const absl::Duration wanted = port_.policy().pool.tcp_idle_timeout;
+  tunnel_ = std::make_unique<Tunnel>(
+      std::move(stream_), std::move(result.stream), absl::Span<const uint8_t>(),
+      wanted > absl::ZeroDuration() ? wanted : worker_.options.timeouts.idle,
+      [this](absl::Status status) { OnTunnelDone(status); });
   worker_.observer.TunnelOpened(Record());
 }
 
@@ -159,7 +208,8 @@ Routing OutboundSession::Route(const http::RequestHead& head, StoredRequest& out
   size_t added_count = 0;
   record.request_id = worker_.observer.RequestId(head, added, added_count);
   if (head.host.empty()) added[added_count++] = {"Host", port_.options().service};
-  out.Assign(head, head.path, {}, absl::MakeSpan(added, added_count));
+  // The application has no peer to speak of.
+  out.Assign(head, head.path, PeerHeaders::DroppedOutbound(), absl::MakeSpan(added, added_count));
   if (head.is_connect) {
     record.reason = Reason::kBadRequest;
     record.detail = "CONNECT is not supported";
@@ -171,7 +221,7 @@ Routing OutboundSession::Route(const http::RequestHead& head, StoredRequest& out
 std::shared_ptr<Endpoint> OutboundSession::Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
                                                   RequestRecord& record) {
   Reason reason = record.reason;
-  std::shared_ptr<Endpoint> endpoint = port_.Choose(tried, reason);
+  std::shared_ptr<Endpoint> endpoint = port_.Choose(tried, HashKey(record.request), reason);
   if (endpoint == nullptr) record.reason = reason;
   return endpoint;
 }

@@ -10,6 +10,7 @@
 
 #include "source/proxy/endpoint.h"
 #include "source/proxy/http_connection.h"
+#include "source/proxy/peer_headers.h"
 #include "source/proxy/session.h"
 #include "source/proxy/tunnel.h"
 
@@ -19,7 +20,7 @@ namespace kith::proxy {
 class OutboundPort {
  public:
   OutboundPort(WorkerState& worker, OutboundOptions options)
-      : options_(std::move(options)), worker_(worker) {}
+      : options_(std::move(options)), worker_(worker), group_(std::make_shared<UpstreamGroup>()) {}
 
   const OutboundOptions& options() const { return options_; }
   // Endpoints that stay keep their connections; those that went are retired.
@@ -29,9 +30,11 @@ class OutboundPort {
   bool known() const { return known_; }
   mesh::Protocol protocol() const { return protocol_; }
   absl::string_view name_space() const { return name_space_; }
-  // Null, with the reason, when none but `tried` is left.
+  const mesh::TrafficPolicy& policy() const { return group_->policy(); }
+  // Null, with the reason, when none but `tried` is left, or a limit is reached. `key`: what
+  // consistent hashing goes by.
   std::shared_ptr<Endpoint> Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
-                                   telemetry::Reason& reason);
+                                   absl::optional<uint64_t> key, telemetry::Reason& reason);
   void Retire();
 
  private:
@@ -40,6 +43,8 @@ class OutboundPort {
   bool known_ = false;
   mesh::Protocol protocol_ = mesh::Protocol::kTcp;
   std::string name_space_;
+  const std::shared_ptr<UpstreamGroup> group_;
+  uint64_t turn_ = 0;  // Of round robin.
   std::vector<mesh::Endpoint> configs_;
   std::vector<std::shared_ptr<Endpoint>> endpoints_;  // In the order of configs_.
 };
@@ -62,6 +67,8 @@ class OutboundSession final : public Session, public HttpSession {
   void OnRequestDone(const RequestRecord& record) override;
   void OnConnectionDone() override;
 
+  // What consistent hashing goes by; none where the policy does not ask for it.
+  absl::optional<uint64_t> HashKey(const StoredRequest* request) const;
   void DialTunnel();
   void OnDialed(Dial::Result result);
   void OnTunnelDone(absl::Status status);

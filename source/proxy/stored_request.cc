@@ -2,10 +2,23 @@
 
 #include <algorithm>
 
-#include "absl/strings/match.h"
+#include "absl/strings/ascii.h"
 #include "source/base/check.h"
 
 namespace kith::proxy {
+
+bool NamesHeader(absl::string_view pattern, absl::string_view name) {
+  if (!pattern.empty() && pattern.back() == '*') {
+    pattern.remove_suffix(1);
+    name = name.substr(0, pattern.size());
+  }
+  if (name.size() != pattern.size()) return false;
+  for (size_t i = 0; i < name.size(); ++i) {
+    const char c = absl::ascii_isalnum(name[i]) ? absl::ascii_tolower(name[i]) : '-';
+    if (c != pattern[i]) return false;
+  }
+  return true;
+}
 
 void StoredRequest::Assign(const http::RequestHead& head, absl::string_view path,
                            absl::Span<const absl::string_view> dropped,
@@ -24,7 +37,7 @@ void StoredRequest::Assign(const http::RequestHead& head, absl::string_view path
   for (const http::Header& header : head.headers) {
     if (header.hop_by_hop) continue;
     const bool drop = std::any_of(dropped.begin(), dropped.end(), [&](absl::string_view name) {
-      return absl::EqualsIgnoreCase(name, header.name);
+      return NamesHeader(name, header.name);
     });
     if (!drop) headers_.push_back({Keep(header.name), Keep(header.value)});
   }

@@ -18,11 +18,15 @@
 #include "source/base/socket_address.h"
 #include "source/mesh/snapshot.h"
 #include "source/policy/policy_set.h"
+#include "source/proxy/peer_headers.h"
 #include "source/telemetry/access_log.h"
 #include "source/telemetry/metrics.h"
 #include "source/tls/context.h"
 
 namespace kith::proxy {
+
+// What a TCP application gets before the client's first byte.
+enum class ProxyProtocol : uint8_t { kOff, kV2 };
 
 // Peers connect to `bind`; what is allowed reaches `application`.
 struct InboundOptions {
@@ -30,6 +34,8 @@ struct InboundOptions {
   base::SocketAddress application;
   uint16_t port = 0;  // The workload port that policies and modes name.
   mesh::Protocol protocol = mesh::Protocol::kHttp;
+  PeerHeaderOptions peer_headers = {};
+  ProxyProtocol proxy_protocol = ProxyProtocol::kOff;  // Of a TCP application.
 };
 
 // The application connects to `bind`; what it sends goes to `port` of `service`.

@@ -45,6 +45,37 @@ absl::Status ReadControlPlane(const config::v1::ControlPlaneClient& client, Boot
   return absl::OkStatus();
 }
 
+// What the application is told of the client's identity.
+absl::Status ReadClientIdentity(const config::v1::InboundListener& from, absl::string_view field,
+                                proxy::InboundOptions& to) {
+  using Headers = config::v1::ClientCertificateHeaders;
+  const bool http = to.protocol == mesh::Protocol::kHttp;
+  if (from.has_client_certificate_headers() && !http) {
+    return Invalid(absl::StrCat(field, "clientCertificateHeaders"), "is for HTTP ports only");
+  }
+  switch (from.client_certificate_headers().forwarded()) {
+    case Headers::SANITIZE_SET:
+      to.peer_headers.forward = proxy::ForwardClientCert::kSanitizeSet;
+      break;
+    case Headers::FORWARD_ONLY:
+      to.peer_headers.forward = proxy::ForwardClientCert::kForwardOnly;
+      break;
+    case Headers::SANITIZE:
+      to.peer_headers.forward = proxy::ForwardClientCert::kSanitize;
+      break;
+    default:
+      break;
+  }
+  if (from.client_certificate_headers().ssl_client() == Headers::ADDED) {
+    to.peer_headers.ssl_client = proxy::SslClientHeaders::kAdded;
+  }
+  if (from.proxy_protocol() == config::v1::V2) {
+    if (http) return Invalid(absl::StrCat(field, "proxyProtocol"), "is for TCP ports only");
+    to.proxy_protocol = proxy::ProxyProtocol::kV2;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadInbound(const SidecarConfig& config, Bootstrap& to) {
   if (config.inbound_size() > kMaxPorts) return Invalid("inbound", "has more than 64 entries");
   absl::flat_hash_set<uint16_t> ports;
@@ -75,6 +106,7 @@ absl::Status ReadInbound(const SidecarConfig& config, Bootstrap& to) {
       default:
         return Invalid(field + "protocol", "is required: HTTP or TCP");
     }
+    KITH_RETURN_IF_ERROR(ReadClientIdentity(from, field, options));
     to.inbound.push_back(options);
   }
   return absl::OkStatus();

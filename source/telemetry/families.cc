@@ -130,6 +130,12 @@ constexpr Family kHttpRetries{"kith_http_retries_total",
                               "Requests sent again, by what went wrong the first time.",
                               kReason,
                               {}};
+constexpr Family kUpstreamEjections{
+    "kith_upstream_ejections_total",
+    MetricType::kCounter,
+    "Endpoints left out for a while because of errors in a row (outlierDetection).",
+    None(),
+    {}};
 constexpr Family kPolicyDecisions{
     "kith_policy_decisions_total",
     MetricType::kCounter,
@@ -279,6 +285,7 @@ absl::Span<const Family* const> AllFamilies() {
       &kUpstreamConnects,
       &kHttpBadRequests,
       &kHttpRetries,
+      &kUpstreamEjections,
       &kPolicyDecisions,
       &kAccessLogDropped,
       &kTlsHandshakes,

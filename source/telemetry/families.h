@@ -27,6 +27,7 @@ extern const Family kUpstreamConnectionsActive;
 extern const Family kUpstreamConnects;
 extern const Family kHttpBadRequests;
 extern const Family kHttpRetries;
+extern const Family kUpstreamEjections;
 extern const Family kPolicyDecisions;
 extern const Family kAccessLogDropped;
 

@@ -92,6 +92,9 @@ constexpr Entry kEntries[] = {
      "kithctl status shows which workloads are connected; compare their labels with the selector."},
     {Reason::kUnknownService, "unknown_service", "The mesh knows no such service or port.",
      "Define it in the registry, or correct the outbound listener."},
+    {Reason::kCircuitOpen, "circuit_open", "A limit of the service's DestinationRule is reached.",
+     "Raise connectionPool of the DestinationRule, or find out why the service is slow or who asks "
+     "so much."},
     {Reason::kOverload, "overload", "A limit of this sidecar is reached.",
      "Raise limits.connections, or find out who opens so many."},
     {Reason::kConnectionReset, "connection_reset", "The client broke the connection.",

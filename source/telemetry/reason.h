@@ -46,6 +46,7 @@ enum class Reason : uint8_t {
   kUpstreamProtocolError,
   kNoEndpoint,
   kUnknownService,
+  kCircuitOpen,
   // This side.
   kOverload,
   kConnectionReset,

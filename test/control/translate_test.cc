@@ -42,6 +42,36 @@ constexpr char kWorkload[] = R"(
     spec { action: ALLOW rules { to { operation { methods: "GET" } } } rules {} }
   })";
 
+TEST(TranslateServiceTest, TakesTheTrafficPolicyOfEachPort) {
+  mesh::v1::Service from = Parse<mesh::v1::Service>(kService);
+  *from.mutable_ports(0)->mutable_traffic_policy() = Parse<networking::v1::TrafficPolicy>(R"(
+    load_balancer { consistent_hash { http_header_name: "X-User" } }
+    connection_pool { tcp { max_connections: 7 connect_timeout { nanos: 250000000 } }
+                      http { http2_max_requests: 9 max_requests_per_connection: 0 } }
+    outlier_detection { consecutive_gateway_errors: 2 })");
+  const auto service = TranslateService(from, kHost);
+  ASSERT_TRUE(service.ok()) << service.status();
+  const mesh::TrafficPolicy& policy = (*service)->FindPort(80)->policy;
+  EXPECT_EQ(policy.balancer, mesh::Balancer::kConsistentHash);
+  EXPECT_EQ(policy.hash_header, "x-user");
+  EXPECT_EQ(policy.pool.max_connections, 7u);
+  EXPECT_EQ(policy.pool.connect_timeout, absl::Milliseconds(250));
+  EXPECT_EQ(policy.pool.max_requests, 9u);
+  EXPECT_EQ(policy.pool.max_requests_per_connection, mesh::kUnlimited);
+  EXPECT_EQ(policy.pool.max_pending_requests, mesh::kUnlimited);
+  EXPECT_EQ(policy.outliers.consecutive_errors, 5u);
+  EXPECT_EQ(policy.outliers.consecutive_gateway_errors, 2u);
+  EXPECT_EQ(policy.outliers.max_ejection_percent, 10u);
+
+  const mesh::TrafficPolicy& other = (*service)->FindPort(5432)->policy;
+  EXPECT_EQ(other.balancer, mesh::Balancer::kLeastRequest);
+  EXPECT_FALSE(other.outliers.enabled());
+
+  from.mutable_ports(0)->mutable_traffic_policy()->mutable_load_balancer()->set_simple(
+      networking::v1::LoadBalancerSettings::RANDOM);
+  EXPECT_THAT(TranslateService(from, kHost).status().ToString(), HasSubstr("loadBalancer"));
+}
+
 TEST(TranslateServiceTest, PlacesEveryEndpointOnItsPorts) {
   const auto service = TranslateService(Parse<mesh::v1::Service>(kService), kHost);
   ASSERT_TRUE(service.ok()) << service.status();

@@ -58,7 +58,11 @@ TEST(WorkerHttpTest, ForwardsHeadersButNoHopByHopOnesAndAddsARequestId) {
   EXPECT_TRUE(absl::StartsWith(seen, "GET /x HTTP/1.1\r\nHost: server\r\n")) << seen;
   EXPECT_TRUE(absl::StrContains(seen, "\r\nX-End: 2\r\n")) << seen;
   EXPECT_FALSE(absl::StrContains(seen, "X-Hop")) << seen;
-  EXPECT_FALSE(absl::StrContains(absl::AsciiStrToLower(seen), "client-cert")) << seen;
+  EXPECT_FALSE(absl::StrContains(seen, "forged")) << seen;
+  EXPECT_TRUE(
+      absl::StrContains(seen, "\r\nx-forwarded-client-cert: By=spiffe://td/ns/n/sa/server;Hash="))
+      << seen;
+  EXPECT_TRUE(absl::StrContains(seen, ";URI=spiffe://td/ns/n/sa/client\r\n")) << seen;
   EXPECT_TRUE(absl::StrContains(seen, "\r\nx-request-id: ")) << seen;
 }
 

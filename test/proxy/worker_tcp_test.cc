@@ -41,6 +41,19 @@ TEST(WorkerTcpTest, PassesWhatAServerSaysFirst) {
   EXPECT_EQ(connection.ReadUntil("\r\n"), "220 ready\r\n");
 }
 
+TEST(WorkerTcpTest, TellsAnApplicationThatAsksWhoItsClientIs) {
+  Application application(Echo);
+  ProxyPair::Options options = Tcp();
+  options.proxy_protocol = ProxyProtocol::kV2;
+  ProxyPair pair(application.port(), options);
+  Client connection(pair.outbound_port());
+  connection.Send("first byte");
+  connection.EndSending();
+  const std::string echoed = connection.ReadAll();
+  EXPECT_EQ(echoed.substr(0, 14), std::string("\r\n\r\n\0\r\nQUIT\n\x21\x11", 14));
+  EXPECT_TRUE(absl::EndsWith(echoed, "spiffe://td/ns/n/sa/clientfirst byte")) << echoed;
+}
+
 TEST(WorkerTcpTest, DeniesBeforeTheApplicationIsDialled) {
   Application application(Echo);
   ProxyPair::Options options = Tcp();

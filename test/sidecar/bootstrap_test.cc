@@ -58,6 +58,29 @@ class BootstrapTest : public ::testing::Test {
   test::TemporaryCa ca_;
 };
 
+TEST_F(BootstrapTest, ReadsWhatTheApplicationIsToldOfItsClient) {
+  const auto defaults = Load(kWhole);
+  ASSERT_TRUE(defaults.ok()) << defaults.status();
+  EXPECT_EQ(defaults->inbound[0].peer_headers.forward, proxy::ForwardClientCert::kAppendForward);
+  EXPECT_EQ(defaults->inbound[0].peer_headers.ssl_client, proxy::SslClientHeaders::kNone);
+  EXPECT_EQ(defaults->inbound[1].proxy_protocol, proxy::ProxyProtocol::kOff);
+  const auto headers =
+      With("protocol: HTTP",
+           "protocol: HTTP, clientCertificateHeaders: {forwarded: SANITIZE_SET, sslClient: ADDED}");
+  ASSERT_TRUE(headers.ok()) << headers.status();
+  EXPECT_EQ(headers->inbound[0].peer_headers.forward, proxy::ForwardClientCert::kSanitizeSet);
+  EXPECT_EQ(headers->inbound[0].peer_headers.ssl_client, proxy::SslClientHeaders::kAdded);
+  const auto proxy_protocol = With("protocol: TCP", "protocol: TCP, proxyProtocol: V2");
+  ASSERT_TRUE(proxy_protocol.ok()) << proxy_protocol.status();
+  EXPECT_EQ(proxy_protocol->inbound[1].proxy_protocol, proxy::ProxyProtocol::kV2);
+
+  EXPECT_THAT(With("protocol: HTTP", "protocol: HTTP, proxyProtocol: V2").status().message(),
+              HasSubstr("inbound[0].proxyProtocol: is for TCP ports only"));
+  EXPECT_THAT(
+      With("protocol: TCP", "protocol: TCP, clientCertificateHeaders: {}").status().message(),
+      HasSubstr("inbound[1].clientCertificateHeaders: is for HTTP ports only"));
+}
+
 TEST_F(BootstrapTest, ReadsEveryField) {
   const auto bootstrap = Load(kWhole);
   ASSERT_TRUE(bootstrap.ok()) << bootstrap.status();

@@ -37,6 +37,36 @@ void SetPortTls(const std::vector<uint32_t>& plaintext_ports, mesh::v1::Endpoint
   }
 }
 
+// What a DestinationRule's tls says in place of what each endpoint accepts.
+void ApplyTls(const TrafficRule& rule, mesh::v1::Service& service) {
+  for (mesh::v1::Endpoint& endpoint : *service.mutable_endpoints()) {
+    std::vector<uint32_t> plaintext_ports;
+    const auto addresses = endpoint.addresses();
+    for (const auto& [port, address] : addresses) {
+      const auto own = endpoint.port_tls().find(port);
+      bool plaintext = (own == endpoint.port_tls().end() ? endpoint.tls() : own->second) ==
+                       mesh::v1::Endpoint::PLAINTEXT;
+      const ClientTls wanted = rule.For(port).tls;
+      if (wanted == ClientTls::kDisable) plaintext = true;
+      if (wanted == ClientTls::kMutual) {
+        plaintext = false;
+        // Nobody could tell whether the right one answers.
+        if (endpoint.principal().empty() && service.subject_alt_names().empty()) {
+          endpoint.mutable_addresses()->erase(port);
+          continue;
+        }
+      }
+      if (plaintext) plaintext_ports.push_back(port);
+    }
+    endpoint.clear_port_tls();
+    SetPortTls(plaintext_ports, endpoint);
+  }
+  auto& endpoints = *service.mutable_endpoints();
+  for (int i = endpoints.size() - 1; i >= 0; --i) {
+    if (endpoints[i].addresses().empty()) endpoints.DeleteSubrange(i, 1);
+  }
+}
+
 }  // namespace
 
 MeshBuilder::MeshBuilder(MeshOptions options)
@@ -159,10 +189,20 @@ void MeshBuilder::AddStatic(const ServiceDefinition& definition, const StaticWor
   SetPortTls(plaintext_ports, endpoint);
 }
 
+const TrafficRule* MeshBuilder::RuleOf(const ServiceDefinition& definition) const {
+  const auto found = state_->traffic_rules.find(definition.host);
+  // Whoever may write into one namespace has no say over another's services.
+  if (found == state_->traffic_rules.end() || found->second.name_space != definition.name_space) {
+    return nullptr;
+  }
+  return &found->second;
+}
+
 std::optional<mesh::v1::Service> MeshBuilder::ServiceOf(const std::string& host) const {
   const auto found = state_->services.find(host);
   if (found == state_->services.end()) return std::nullopt;
   const ServiceDefinition& definition = found->second;
+  const TrafficRule* rule = RuleOf(definition);
   mesh::v1::Service service;
   service.set_host(definition.host);
   service.set_namespace_(definition.name_space);
@@ -171,13 +211,20 @@ std::optional<mesh::v1::Service> MeshBuilder::ServiceOf(const std::string& host)
     added.set_number(port.number);
     added.set_name(port.name);
     added.set_protocol(ToProto(port.protocol));
+    if (rule != nullptr) *added.mutable_traffic_policy() = rule->For(port.number).policy;
   }
   for (const std::string& name : definition.subject_alt_names) service.add_subject_alt_names(name);
   for (const StaticWorkload& workload : definition.endpoints) {
     AddStatic(definition, workload, service);
   }
-  if (definition.selector.empty()) return service;
+  AddSelected(definition, service);
+  if (rule != nullptr) ApplyTls(*rule, service);
+  return service;
+}
 
+void MeshBuilder::AddSelected(const ServiceDefinition& definition,
+                              mesh::v1::Service& service) const {
+  if (definition.selector.empty()) return;
   const auto connected = workloads_.find(definition.name_space);
   if (connected != workloads_.end()) {
     for (const auto& [name, known] : connected->second) {
@@ -195,7 +242,6 @@ std::optional<mesh::v1::Service> MeshBuilder::ServiceOf(const std::string& host)
       AddStatic(definition, workload, service);
     }
   }
-  return service;
 }
 
 }  // namespace kith::controlplane

@@ -57,6 +57,9 @@ class MeshBuilder {
   };
 
   Modes ModesOf(const std::string& name_space, const Labels& labels) const;
+  // Null when no rule holds for it.
+  const TrafficRule* RuleOf(const ServiceDefinition& definition) const;
+  void AddSelected(const ServiceDefinition& definition, mesh::v1::Service& service) const;
   void AddConnected(const ServiceDefinition& definition, const Known& known,
                     mesh::v1::Service& service) const;
   void AddStatic(const ServiceDefinition& definition, const StaticWorkload& workload,

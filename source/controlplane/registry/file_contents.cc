@@ -9,6 +9,7 @@
 #include "source/base/status.h"
 #include "source/config/document.h"
 #include "source/controlplane/registry/service_rules.h"
+#include "source/controlplane/registry/traffic_rules.h"
 #include "source/policy/peer_authentication.h"
 
 namespace kith::controlplane {
@@ -32,18 +33,20 @@ absl::Status CheckKind(const config::Document& document) {
   }
   const bool networking = IsOneOf(version, {"networking.istio.io/v1", "networking.istio.io/v1beta1",
                                             "networking.istio.io/v1alpha3"});
-  if (networking && IsOneOf(kind, {"ServiceEntry", "WorkloadEntry"})) return absl::OkStatus();
+  if (networking && IsOneOf(kind, {"DestinationRule", "ServiceEntry", "WorkloadEntry"}))
+    return absl::OkStatus();
   if (version == "v1" && kind == "Service") return absl::OkStatus();
-  if (IsOneOf(kind, {"AuthorizationPolicy", "PeerAuthentication", "ServiceEntry", "WorkloadEntry",
-                     "Service"})) {
+  if (IsOneOf(kind, {"AuthorizationPolicy", "PeerAuthentication", "DestinationRule", "ServiceEntry",
+                     "WorkloadEntry", "Service"})) {
     return absl::InvalidArgumentError(absl::StrCat(
         "apiVersion: \"", version, "\" does not go with kind ", kind,
         "; security.istio.io/v1, networking.istio.io/v1 and v1 (Service) are understood"));
   }
-  return absl::UnimplementedError(absl::StrCat(
-      "kind: ", kind,
-      " is not supported yet; AuthorizationPolicy, PeerAuthentication, "
-      "ServiceEntry, WorkloadEntry and Service are. Remove the document: it would have no effect"));
+  return absl::UnimplementedError(
+      absl::StrCat("kind: ", kind,
+                   " is not supported yet; AuthorizationPolicy, PeerAuthentication, "
+                   "DestinationRule, ServiceEntry, WorkloadEntry and Service are. Remove the "
+                   "document: it would have no effect"));
 }
 
 class Decoder {
@@ -61,6 +64,7 @@ class Decoder {
     }
     if (document.kind == "ServiceEntry") return AddAs<networking::v1::ServiceEntry>(document);
     if (document.kind == "WorkloadEntry") return AddAs<networking::v1::WorkloadEntry>(document);
+    if (document.kind == "DestinationRule") return AddAs<networking::v1::DestinationRule>(document);
     return AddAs<networking::v1::Service>(document);
   }
 
@@ -130,6 +134,13 @@ class Decoder {
   absl::Status Take(ServiceDefinition definition) {
     KITH_RETURN_IF_ERROR(Claim(absl::StrCat("host ", definition.host)));
     contents_.services.push_back(std::move(definition));
+    return absl::OkStatus();
+  }
+
+  absl::Status Take(const networking::v1::DestinationRule& rule) {
+    KITH_ASSIGN_OR_RETURN(TrafficRule taken, FromDestinationRule(rule));
+    KITH_RETURN_IF_ERROR(Claim(absl::StrCat("the DestinationRule of host ", taken.host)));
+    contents_.traffic_rules.push_back(std::move(taken));
     return absl::OkStatus();
   }
 

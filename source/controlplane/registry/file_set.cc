@@ -126,6 +126,9 @@ void FileSet::Publish() {
     for (const ServiceDefinition& service : contents.services) {
       state->services.emplace(service.host, service);
     }
+    for (const TrafficRule& rule : contents.traffic_rules) {
+      state->traffic_rules.emplace(rule.host, rule);
+    }
     for (const StaticWorkload& workload : contents.workload_entries) {
       state->workload_entries[workload.name_space].push_back(workload);
     }

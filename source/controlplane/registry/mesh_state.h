@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "kith/networking/v1/traffic_policy.pb.h"
 #include "kith/security/v1/authorization_policy.pb.h"
 #include "kith/security/v1/peer_authentication.pb.h"
 
@@ -51,10 +52,30 @@ struct ServiceDefinition {
   std::vector<std::string> subject_alt_names;
 };
 
+enum class ClientTls : uint8_t { kAsAccepted, kDisable, kMutual };
+
+// How clients treat a service of the rule's own namespace.
+struct TrafficRule {
+  struct Settings {
+    networking::v1::TrafficPolicy policy;
+    ClientTls tls = ClientTls::kAsAccepted;
+  };
+  std::string name_space;
+  std::string host;
+  Settings settings;
+  std::map<uint32_t, Settings> ports;  // In their place, by service port.
+
+  const Settings& For(uint32_t port) const {
+    const auto own = ports.find(port);
+    return own == ports.end() ? settings : own->second;
+  }
+};
+
 struct MeshState {
   std::vector<security::v1::AuthorizationPolicy> authorization_policies;
   std::vector<security::v1::PeerAuthentication> peer_authentications;
   std::map<std::string, ServiceDefinition> services;                    // By host.
+  std::map<std::string, TrafficRule> traffic_rules;                     // By host.
   std::map<std::string, std::vector<StaticWorkload>> workload_entries;  // By namespace.
 };
 

@@ -168,6 +168,8 @@ absl::StatusOr<std::vector<PortDefinition>> EntryPorts(
   return ports;
 }
 
+}  // namespace
+
 absl::Status CheckHost(absl::string_view field, absl::string_view host,
                        absl::string_view name_space) {
   if (absl::StrContains(host, '*')) {
@@ -185,8 +187,6 @@ absl::Status CheckHost(absl::string_view field, absl::string_view host,
   }
   return absl::OkStatus();
 }
-
-}  // namespace
 
 absl::Status CheckMetadata(meta::v1::ObjectMeta& metadata) {
   if (metadata.name().empty()) return Invalid("metadata.name", "is required");

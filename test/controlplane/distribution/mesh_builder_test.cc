@@ -71,6 +71,77 @@ TEST_F(MeshBuilderTest, BuildsAServiceFromConnectedWorkloads) {
   EXPECT_TRUE(endpoint.port_tls().empty());
 }
 
+TEST_F(MeshBuilderTest, GivesEachPortWhatTheDestinationRuleSays) {
+  const std::string rule = R"(
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: backend, namespace: demo}
+spec:
+  host: backend
+  trafficPolicy:
+    loadBalancer: {simple: RANDOM}
+    portLevelSettings:
+    - port: {number: 90}
+      connectionPool: {tcp: {maxConnections: 3}}
+)";
+  Use({{"a.yaml", kBackendService}, {"r.yaml", rule}});
+  const mesh::v1::Service service = Backends();
+  EXPECT_EQ(service.ports(0).traffic_policy().load_balancer().simple(),
+            networking::v1::LoadBalancerSettings::RANDOM);
+  EXPECT_FALSE(service.ports(1).traffic_policy().has_load_balancer());
+  EXPECT_EQ(service.ports(1).traffic_policy().connection_pool().tcp().max_connections(), 3u);
+}
+
+TEST_F(MeshBuilderTest, SpeaksToEndpointsAsTheDestinationRuleSays) {
+  const auto rule = [](const std::string& policy) {
+    return "apiVersion: networking.istio.io/v1\nkind: DestinationRule\n"
+           "metadata: {name: backend, namespace: demo}\n"
+           "spec: {host: backend, trafficPolicy: " +
+           policy + "}\n";
+  };
+  const std::string no_sidecar =
+      "---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\n"
+      "metadata: {name: plain, namespace: demo}\n"
+      "spec: {address: 10.0.0.9, labels: {app: backend}}\n";
+  Use({{"a.yaml", kBackendService + no_sidecar}});
+  builder_.SetWorkload(Backend());
+  ASSERT_EQ(Backends().endpoints_size(), 2);
+
+  Use({{"a.yaml", kBackendService + no_sidecar},
+       {"r.yaml", rule("{tls: {mode: DISABLE}, portLevelSettings: [{port: {number: 90}, "
+                       "outlierDetection: {}}]}")}});
+  EXPECT_EQ(Backends().endpoints(0).tls(), Endpoint::MUTUAL);
+  EXPECT_EQ(Backends().endpoints(0).port_tls().at(80), Endpoint::PLAINTEXT);
+  EXPECT_FALSE(Backends().endpoints(0).port_tls().contains(90));
+  EXPECT_EQ(Backends().endpoints(1).tls(), Endpoint::PLAINTEXT);
+
+  Use({{"a.yaml", kBackendService + no_sidecar}, {"r.yaml", rule("{tls: {mode: ISTIO_MUTUAL}}")}});
+  ASSERT_EQ(Backends().endpoints_size(), 1) << "one that can prove nothing is left out";
+  EXPECT_EQ(Backends().endpoints(0).workload(), "demo/b1");
+  EXPECT_EQ(Backends().endpoints(0).tls(), Endpoint::MUTUAL);
+}
+
+TEST_F(MeshBuilderTest, TakesNoRuleOfAnotherNamespaceThanTheServices) {
+  Use({{"a.yaml", R"(
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: db, namespace: demo}
+spec:
+  hosts: [db.example]
+  ports: [{number: 5432, name: tcp, protocol: TCP}]
+  resolution: STATIC
+  endpoints: [{address: 10.0.0.9}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: db, namespace: elsewhere}
+spec: {host: db.example, trafficPolicy: {connectionPool: {tcp: {maxConnections: 1}}}}
+)"}});
+  const auto service = builder_.ServiceOf("db.example");
+  ASSERT_TRUE(service.has_value());
+  EXPECT_FALSE(service->ports(0).has_traffic_policy());
+}
+
 TEST_F(MeshBuilderTest, LeavesOutPortsAndWorkloadsThatDoNotAnswer) {
   Use({{"a.yaml", kBackendService}});
   Workload half = Backend("half");

@@ -132,8 +132,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"", "empty"}, Refused{"a: [", "f.yaml"},
         Refused{"apiVersion: v1\nmetadata: {name: x}\n", "kind"},
         Refused{"apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n", "Pod is not supported yet"},
-        Refused{"apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: x}\n",
-                "DestinationRule is not supported yet"},
+        Refused{"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: x}\n",
+                "VirtualService is not supported yet"},
         Refused{"apiVersion: security.istio.io/v1\nkind: RequestAuthentication\n"
                 "metadata: {name: x}\n",
                 "RequestAuthentication is not supported yet"},
