@@ -8,15 +8,15 @@ export HOME=${HOME:-/root}
 KITH_BUILD_PACKAGES=(
   bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto default-jdk-headless
   g++ dpkg-dev ca-certificates xz-utils
-  libabsl-dev libcli11-dev libgrpc++-dev libprotobuf-dev libspdlog-dev libfmt-dev libuv1-dev
-  libyaml-cpp-dev nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc
+  libabsl-dev libcli11-dev libgrpc++-dev libnghttp2-dev libprotobuf-dev libspdlog-dev libfmt-dev
+  libuv1-dev libyaml-cpp-dev nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc
 )
 # To run the demonstration mesh and its tour.
 KITH_DEMO_PACKAGES=(curl jq nginx-light openssl wrk)
 # To run the tests on top of both.
 KITH_TEST_PACKAGES=(
-  binutils clang-format-14 clang-tidy-14 iproute2 iptables libbenchmark-dev libgmock-dev libgtest-dev
-  nftables python3 tcpdump
+  apache2 binutils clang-format-14 clang-tidy-14 curl golang-go iproute2 iptables libbenchmark-dev
+  libgmock-dev libgtest-dev nftables nghttp2-client nginx-light nodejs openssl python3 tcpdump
 )
 
 # To compare with the proxies people use today (test/benchmark/run.sh).

@@ -71,6 +71,7 @@ absl::StatusOr<std::string> RunProgram(const std::vector<std::string>& command,
     return absl::InternalError(absl::StrCat("run ", command[0], ": ", std::strerror(errno)));
   }
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const std::string& argument : command) {
     arguments.push_back(const_cast<char*>(argument.c_str()));
   }

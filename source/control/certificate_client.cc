@@ -71,6 +71,7 @@ void CertificateClient::Sign(identity::SigningRequest request, Done done) {
   call->request.set_csr(std::move(request.csr_pem));
   call->request.set_validity_duration(std::max<int64_t>(1, absl::ToInt64Seconds(request.lifetime)));
   call->context.AddMetadata("authorization", absl::StrCat("Bearer ", *token));
+  if (!options_.cluster_id.empty()) call->context.AddMetadata("clusterid", options_.cluster_id);
   // Of the monotonic clock: the wall clock may be the very thing that is wrong.
   call->context.set_deadline(gpr_time_add(
       gpr_now(GPR_CLOCK_MONOTONIC),

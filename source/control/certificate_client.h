@@ -22,7 +22,8 @@ namespace kith::control {
 class CertificateClient : public identity::SigningClient {
  public:
   struct Options {
-    std::string token_file;                       // Read for every request.
+    std::string token_file;       // Read for every request.
+    std::string cluster_id = {};  // Sent as "clusterid", which istiod asks for; empty: not sent.
     absl::Duration deadline = absl::Seconds(10);  // Of one request.
   };
   CertificateClient(event::Loop& loop, Channel& channel, Options options);

@@ -4,6 +4,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "source/base/log.h"
+#include "source/config/document.h"
+#include "source/tls/credentials.h"
 
 namespace kith::control {
 namespace {
@@ -42,7 +45,9 @@ absl::string_view HintFor(const grpc::Status& status) {
           absl::StrContains(status.error_message(), "CERTIFICATE") ||
           absl::StrContains(status.error_message(), "Peer name")) {
         return "; does its certificate chain to controlPlane.trustBundleFile, and carry "
-               "controlPlane.serverName?";
+               "controlPlane.serverName? If the mesh's root has been rotated since that file was "
+               "written, put the present bundle there: the control plane keeps it as "
+               "root-cert.pem, and no restart is needed";
       }
       return "; is the control plane running there?";
     case grpc::StatusCode::DEADLINE_EXCEEDED:
@@ -56,8 +61,29 @@ absl::string_view HintFor(const grpc::Status& status) {
 
 }  // namespace
 
+// A mesh outlives its roots, and so may a sidecar: the file is replaced when a root is rotated.
+void Channel::ReadRoots() {
+  if (options_.roots_file.empty()) return;
+  auto text = config::ReadFile(options_.roots_file);
+  absl::Status usable = text.status();
+  if (usable.ok()) {
+    if (*text == bootstrap_ || *text == unusable_) return;
+    usable = tls::TrustBundle::Create({{"bootstrap", *text}}).status();
+  }
+  if (usable.ok()) {
+    bootstrap_ = *std::move(text);
+    return;
+  }
+  // Half-written, or gone: the roots that were read before stay.
+  const std::string seen = text.ok() ? *text : std::string(usable.message());
+  if (std::exchange(unusable_, seen) == seen) return;
+  base::Log(base::LogLevel::kWarning, "control", "the bootstrap's roots stay as they were",
+            {{"file", options_.roots_file}, {"error", std::string(usable.message())}});
+}
+
 std::shared_ptr<grpc::Channel> Channel::Get() {
-  std::string roots = options_.roots_pem;
+  ReadRoots();
+  std::string roots = bootstrap_;
   if (options_.more_roots) {
     const std::string more = options_.more_roots();
     if (more != roots) absl::StrAppend(&roots, "\n", more);

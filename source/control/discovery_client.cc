@@ -31,7 +31,7 @@ DiscoveryClient::DiscoveryClient(event::Loop& loop, Channel& channel, Handler& h
       channel_(channel),
       handler_(handler),
       options_(std::move(options)),
-      store_({options_.trust_domain, options_.roots_pem, options_.services,
+      store_({options_.trust_domain, options_.roots_pem, options_.services, options_.rules,
               [this](std::vector<tls::TrustBundle::Domain> domains) {
                 return handler_.OnTrustBundles(std::move(domains));
               }}),
@@ -101,6 +101,10 @@ void DiscoveryClient::OnResponse(const DiscoveryStream::Response& response) {
               {{"type", refused_type_}, {"error", report_.refused}});
   } else if (refused_type_ == result.type) {
     report_.refused.clear();
+  }
+  if (options_.node.trust_bundle_generation() != store_.bundle_generation()) {
+    options_.node.set_trust_bundle_generation(store_.bundle_generation());
+    SetNode(result.answer);
   }
   stream_->Write(std::move(result.answer));
   if (result.changed) handler_.OnUpdate(store_.Current());

@@ -46,6 +46,7 @@ class DiscoveryClient : private DiscoveryStream::Handler {
     std::string roots_pem;  // The bootstrap's, for the own trust domain.
     mesh::v1::NodeMetadata node;
     std::vector<std::string> services;  // Hosts that are used.
+    tls::TrustRules rules;              // Where no TrustPolicy says otherwise.
     std::string token_file;             // Read for every stream.
     absl::Duration first_wait = absl::Milliseconds(50);
     absl::Duration longest_wait = absl::Seconds(3);

@@ -45,7 +45,10 @@ const ResourceStore::Kind ResourceStore::kKinds[] = {
 
 ResourceStore::ResourceStore(Options options) : options_(std::move(options)) {
   settings_.policies = policy::PolicySet::DenyAll();
-  bundles_[options_.trust_domain] = {options_.trust_domain, options_.roots_pem};
+  settings_.rules = options_.rules;
+  if (!options_.roots_pem.empty()) {
+    bundles_[options_.trust_domain] = {options_.trust_domain, options_.roots_pem};
+  }
 }
 
 std::vector<std::string> ResourceStore::NamesOf(const Kind& kind) const {
@@ -175,7 +178,8 @@ absl::Status ResourceStore::RemoveBundle(const std::string& name) {
 absl::Status ResourceStore::TakeWorkload(const Resource& resource) {
   if (resource.name() != kSelf) return absl::InvalidArgumentError("was not asked for");
   KITH_ASSIGN_OR_RETURN(const auto message, Unpack<mesh::v1::WorkloadConfig>(resource.resource()));
-  KITH_ASSIGN_OR_RETURN(settings_, TranslateWorkload(message, options_.trust_domain));
+  KITH_ASSIGN_OR_RETURN(settings_,
+                        TranslateWorkload(message, options_.trust_domain, options_.rules));
   configured_ = true;
   return absl::OkStatus();
 }
@@ -199,6 +203,11 @@ absl::Status ResourceStore::RemoveService(const std::string& name) {
   return absl::OkStatus();
 }
 
+uint64_t ResourceStore::bundle_generation() const {
+  const auto own = bundles_.find(options_.trust_domain);
+  return own == bundles_.end() ? 0 : own->second.generation;
+}
+
 Update ResourceStore::Current() const {
   auto snapshot = std::make_shared<mesh::Snapshot>();
   snapshot->version = changes_;
@@ -209,6 +218,10 @@ Update ResourceStore::Current() const {
   update.snapshot = std::move(snapshot);
   update.policies = settings_.policies;
   update.summaries = settings_.summaries;
+  update.rules = settings_.rules;
+  update.authentication = settings_.authentication;
+  update.rate_limits = settings_.rate_limits;
+  update.providers = settings_.providers;
   update.configured = configured_;
   const auto own = versions_.find(kKinds[1].type_url);
   if (own != versions_.end() && own->second.contains(kSelf)) {

@@ -26,6 +26,10 @@ struct Update {
   std::shared_ptr<const mesh::Snapshot> snapshot;
   std::shared_ptr<const policy::PolicySet> policies;
   std::vector<PolicySummary> summaries;
+  tls::TrustRules rules;
+  std::shared_ptr<const jwt::Authentication> authentication;  // Null: no tokens are looked at.
+  std::shared_ptr<const ratelimit::RateLimits> rate_limits;   // Null: no limits.
+  std::vector<extauthz::Provider> providers;
   std::string version;      // Of the workload's own settings, as the control plane names it.
   bool configured = false;  // Those settings have come.
 };
@@ -36,9 +40,10 @@ class ResourceStore {
   using Response = envoy::service::discovery::v3::DeltaDiscoveryResponse;
 
   struct Options {
-    std::string trust_domain;           // The workload's own.
-    std::string roots_pem;              // Its roots, as the bootstrap gives them.
+    std::string trust_domain;  // The workload's own.
+    std::string roots_pem;     // Its roots before the control plane gives any; empty: none.
     std::vector<std::string> services;  // Hosts that are used.
+    tls::TrustRules rules = {};         // Where no TrustPolicy says otherwise.
     // Takes all trust domains' roots into use, or says why not.
     std::function<absl::Status(std::vector<tls::TrustBundle::Domain>)> use_bundles;
   };
@@ -63,6 +68,8 @@ class ResourceStore {
 
   // Until the control plane has spoken: STRICT, and nothing is allowed.
   Update Current() const;
+  // Of the own trust domain's bundle that was taken last; zero before the first.
+  uint64_t bundle_generation() const;
 
  private:
   using Resource = envoy::service::discovery::v3::Resource;

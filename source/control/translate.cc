@@ -9,6 +9,8 @@
 #include "kith/mesh/v1/resources.pb.h"
 #include "source/base/status.h"
 #include "source/control/known.h"
+#include "source/control/traffic_policy.h"
+#include "source/control/trust_rules.h"
 
 namespace kith::control {
 namespace {
@@ -81,12 +83,20 @@ absl::StatusOr<std::vector<mesh::ServicePort>> Ports(const mesh::v1::Service& se
   for (const mesh::v1::ServicePort& from : service.ports()) {
     mesh::ServicePort port;
     KITH_ASSIGN_OR_RETURN(port.number, Port("ports.number", from.number()));
-    if (from.protocol() != mesh::v1::ServicePort::HTTP &&
-        from.protocol() != mesh::v1::ServicePort::TCP) {
-      return Bad("ports.protocol", "is not HTTP or TCP");
+    switch (from.protocol()) {
+      case mesh::v1::ServicePort::HTTP:
+        port.protocol = mesh::Protocol::kHttp;
+        break;
+      case mesh::v1::ServicePort::HTTP2:
+        port.protocol = mesh::Protocol::kHttp2;
+        break;
+      case mesh::v1::ServicePort::TCP:
+        port.protocol = mesh::Protocol::kTcp;
+        break;
+      default:
+        return Bad("ports.protocol", "is not HTTP, HTTP2 or TCP");
     }
-    port.protocol = from.protocol() == mesh::v1::ServicePort::HTTP ? mesh::Protocol::kHttp
-                                                                   : mesh::Protocol::kTcp;
+    KITH_ASSIGN_OR_RETURN(port.policy, TranslateTrafficPolicy(from.traffic_policy()));
     for (const mesh::ServicePort& other : ports) {
       if (other.number == port.number) {
         return Bad("ports.number", absl::StrCat(port.number, " appears twice"));
@@ -161,10 +171,36 @@ absl::StatusOr<mesh::CapturedWorkload> Captured(const mesh::v1::CapturedWorkload
   return workload;
 }
 
+// What judges single requests beside the policies.
+absl::Status TranslateRules(const mesh::v1::WorkloadConfig& config,
+                            const policy::PolicySet::Options& options, WorkloadSettings& settings) {
+  for (const security::v1::AuthorizationPolicy& policy : config.authorization_policies()) {
+    if (policy.spec().action() == security::v1::AuthorizationPolicySpec::CUSTOM) {
+      return absl::UnimplementedError(
+          absl::StrCat(policy.metadata().namespace_(), "/", policy.metadata().name(),
+                       ": spec.action: CUSTOM is not enforced by this sidecar"));
+    }
+  }
+  const std::vector<security::v1::RequestAuthentication> authentications(
+      config.request_authentications().begin(), config.request_authentications().end());
+  KITH_ASSIGN_OR_RETURN(settings.authentication, jwt::Authentication::Compile(authentications));
+  const std::vector<ratelimit::v1::RateLimitPolicy> limits(config.rate_limit_policies().begin(),
+                                                           config.rate_limit_policies().end());
+  KITH_ASSIGN_OR_RETURN(settings.rate_limits, ratelimit::RateLimits::Compile(limits, options));
+  for (const mesh::v1::ExtensionProvider& from : config.extension_providers()) {
+    auto provider = extauthz::Provider::From(from.provider());
+    if (!provider.ok()) return base::Annotate(provider.status(), "extensionProviders");
+    provider->addresses = {from.addresses().begin(), from.addresses().end()};
+    settings.providers.push_back(*std::move(provider));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<WorkloadSettings> TranslateWorkload(const mesh::v1::WorkloadConfig& config,
-                                                   absl::string_view trust_domain) {
+                                                   absl::string_view trust_domain,
+                                                   const tls::TrustRules& rules) {
   KITH_RETURN_IF_ERROR(CheckKnown(config));
   if (config.trust_domain() != trust_domain) {
     return Bad("trustDomain",
@@ -179,6 +215,7 @@ absl::StatusOr<WorkloadSettings> TranslateWorkload(const mesh::v1::WorkloadConfi
   }
   KITH_ASSIGN_OR_RETURN(settings.modes.path_normalization,
                         Normalization(config.path_normalization()));
+  KITH_ASSIGN_OR_RETURN(settings.rules, TranslateTrustPolicies(config.trust_policies(), rules));
   policy::PolicySet::Options options;
   options.trust_domain = config.trust_domain();
   for (const std::string& alias : config.trust_domain_aliases()) {
@@ -200,6 +237,7 @@ absl::StatusOr<WorkloadSettings> TranslateWorkload(const mesh::v1::WorkloadConfi
          security::v1::AuthorizationPolicySpec::Action_Name(policy.spec().action()),
          policy.spec().rules_size()});
   }
+  KITH_RETURN_IF_ERROR(TranslateRules(config, options, settings));
   return settings;
 }
 
@@ -245,6 +283,7 @@ absl::StatusOr<tls::TrustBundle::Domain> TranslateTrustBundle(const mesh::v1::Tr
     }
     domain.retiring_key_ids.push_back(absl::AsciiStrToLower(key_id));
   }
+  domain.crls.assign(bundle.crls().begin(), bundle.crls().end());
   return domain;
 }
 

@@ -11,9 +11,13 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "source/extauthz/provider.h"
+#include "source/jwt/authentication.h"
 #include "source/mesh/snapshot.h"
 #include "source/policy/policy_set.h"
+#include "source/ratelimit/rate_limits.h"
 #include "source/tls/credentials.h"
+#include "source/tls/trust_rules.h"
 
 namespace kith::mesh::v1 {
 class Service;
@@ -34,11 +38,17 @@ struct WorkloadSettings {
   mesh::WorkloadModes modes;
   std::shared_ptr<const policy::PolicySet> policies;
   std::vector<PolicySummary> summaries;
+  tls::TrustRules rules;
+  std::shared_ptr<const jwt::Authentication> authentication;
+  std::shared_ptr<const ratelimit::RateLimits> rate_limits;
+  std::vector<extauthz::Provider> providers;
 };
 
-// `trust_domain` is the workload's own; settings made for another one are refused.
+// `trust_domain` is the workload's own; settings made for another one are refused. `rules` are the
+// bootstrap's, for what no TrustPolicy sets.
 absl::StatusOr<WorkloadSettings> TranslateWorkload(const mesh::v1::WorkloadConfig& config,
-                                                   absl::string_view trust_domain);
+                                                   absl::string_view trust_domain,
+                                                   const tls::TrustRules& rules = {});
 
 // `name` is the resource's, which must be the host or an IP address.
 absl::StatusOr<std::shared_ptr<const mesh::Service>> TranslateService(

@@ -87,7 +87,7 @@ http::EmbeddedResponse Answer(AdminOptions& options, const http::EmbeddedRequest
     if (request.method != "POST") return WrongMethod("POST");
     return CreateToken(*options.tokens, request.body);
   }
-  return http::ErrorResponse(404, "there is /v1/status and /v1/tokens");
+  return Dispatch(options.routes, request, "there is /v1/status, /v1/tokens");
 }
 
 }  // namespace

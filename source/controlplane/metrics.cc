@@ -7,8 +7,10 @@ namespace kith::controlplane {
 namespace {
 
 // Kinds whose last document goes must read 0, not what they read before.
-constexpr absl::string_view kKinds[] = {"AuthorizationPolicy", "PeerAuthentication", "Service",
-                                        "ServiceEntry", "WorkloadEntry"};
+constexpr absl::string_view kKinds[] = {
+    "AuthorizationPolicy", "DestinationRule",       "MeshConfig", "PeerAuthentication",
+    "RateLimitPolicy",     "RequestAuthentication", "Service",    "ServiceEntry",
+    "TrustPolicy",         "WorkloadEntry"};
 
 }  // namespace
 
@@ -31,6 +33,10 @@ void LoopMetrics::CountAck(absl::string_view type) {
 
 void LoopMetrics::CountNack(absl::string_view type) {
   shard_.GetCounter(telemetry::kXdsNacks, {type}).Add();
+}
+
+void LoopMetrics::CountKeyFetch(bool fetched) {
+  shard_.GetCounter(telemetry::kKeyFetches, {fetched ? "ok" : "failed"}).Add();
 }
 
 void LoopMetrics::Report(const DirectoryRegistry& registry) {

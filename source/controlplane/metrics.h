@@ -21,6 +21,7 @@ class LoopMetrics final : public HubObserver {
   void CountAck(absl::string_view type) override;
   void CountNack(absl::string_view type) override;
 
+  void CountKeyFetch(bool fetched);
   // After every reading of the directory.
   void Report(const DirectoryRegistry& registry);
 

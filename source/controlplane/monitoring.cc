@@ -5,8 +5,13 @@
 namespace kith::controlplane {
 namespace {
 
-http::EmbeddedResponse Answer(const telemetry::Metrics& metrics,
+http::EmbeddedResponse Answer(const telemetry::Metrics& metrics, std::vector<Route>& routes,
                               const http::EmbeddedRequest& request) {
+  const bool own = request.path == "/metrics" || request.path == "/healthz/ready" ||
+                   request.path == "/healthz/live";
+  if (!own) {
+    return Dispatch(routes, request, "there is /metrics, /healthz/ready, /healthz/live");
+  }
   if (request.method != "GET" && request.method != "HEAD") {
     http::EmbeddedResponse response = http::ErrorResponse(405, "only GET is answered here");
     response.headers.emplace_back("Allow", "GET, HEAD");
@@ -18,18 +23,19 @@ http::EmbeddedResponse Answer(const telemetry::Metrics& metrics,
             .headers = {}};
   }
   if (request.path == "/healthz/ready") return {.body = "ready\n", .headers = {}};
-  if (request.path == "/healthz/live") return {.body = "live\n", .headers = {}};
-  return http::ErrorResponse(404, "there is /metrics, /healthz/ready and /healthz/live");
+  return {.body = "live\n", .headers = {}};
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<http::EmbeddedServer>> CreateMonitoring(
-    event::Loop& loop, const base::SocketAddress& address, const telemetry::Metrics& metrics) {
+    event::Loop& loop, const base::SocketAddress& address, const telemetry::Metrics& metrics,
+    std::vector<Route> routes) {
   return http::EmbeddedServer::Create(
       loop, {.address = address},
-      [&metrics](const http::EmbeddedRequest& request, http::EmbeddedResponder responder) {
-        responder.Send(Answer(metrics, request));
+      [&metrics, routes = std::move(routes)](const http::EmbeddedRequest& request,
+                                             http::EmbeddedResponder responder) mutable {
+        responder.Send(Answer(metrics, routes, request));
       });
 }
 

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "source/base/socket_address.h"
+#include "source/controlplane/route.h"
 #include "source/event/loop.h"
 #include "source/http/embedded_server.h"
 #include "source/telemetry/metrics.h"
@@ -14,6 +16,7 @@
 namespace kith::controlplane {
 
 absl::StatusOr<std::unique_ptr<http::EmbeddedServer>> CreateMonitoring(
-    event::Loop& loop, const base::SocketAddress& address, const telemetry::Metrics& metrics);
+    event::Loop& loop, const base::SocketAddress& address, const telemetry::Metrics& metrics,
+    std::vector<Route> routes);
 
 }  // namespace kith::controlplane

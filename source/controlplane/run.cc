@@ -17,6 +17,11 @@
 #include "source/controlplane/ca/authority.h"
 #include "source/controlplane/ca/ca_metrics.h"
 #include "source/controlplane/ca/certificate_service.h"
+#include "source/controlplane/ca/crl_publisher.h"
+#include "source/controlplane/ca/issue_bounds.h"
+#include "source/controlplane/ca/issued_ledger.h"
+#include "source/controlplane/ca/ocsp_responder.h"
+#include "source/controlplane/ca/revocation_list.h"
 #include "source/controlplane/ca/serving_certificate.h"
 #include "source/controlplane/ca/state_directory.h"
 #include "source/controlplane/ca/token_issuer.h"
@@ -26,17 +31,25 @@
 #include "source/controlplane/distribution/hub.h"
 #include "source/controlplane/distribution/server.h"
 #include "source/controlplane/issuance_book.h"
+#include "source/controlplane/keys/key_fetch.h"
+#include "source/controlplane/keys/key_keeper.h"
 #include "source/controlplane/metrics.h"
 #include "source/controlplane/monitoring.h"
 #include "source/controlplane/registry/directory_registry.h"
+#include "source/controlplane/revocation_admin.h"
+#include "source/controlplane/revocation_status_routes.h"
+#include "source/controlplane/root_rotation.h"
+#include "source/controlplane/rotation_admin.h"
 #include "source/controlplane/status_json.h"
 #include "source/event/loop.h"
 #include "source/event/signal.h"
+#include "source/event/timer.h"
 
 namespace kith::controlplane {
 namespace {
 
 constexpr absl::Duration kStopGrace = absl::Seconds(2);
+constexpr absl::Duration kRotationInterval = absl::Milliseconds(500);
 
 }  // namespace
 
@@ -49,8 +62,13 @@ absl::Status Run(const Settings& settings) {
   // The certificate authority.
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<StateDirectory> state,
                         StateDirectory::Open(settings.config.state_directory()));
+  IssuedLedger ledger;
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<AuditLog> audit,
-                        AuditLog::Open({.state = state.get()}));
+                        AuditLog::Open({.state = state.get(), .ledger = &ledger}));
+  KITH_RETURN_IF_ERROR(ledger.Restore(audit->path(), started));
+  KITH_ASSIGN_OR_RETURN(
+      const std::unique_ptr<RevocationList> revocations,
+      RevocationList::Open({.state = state.get(), .audit = audit.get(), .ledger = &ledger}));
   KITH_ASSIGN_OR_RETURN(AuthorityOptions authority_options,
                         AuthorityOptions::From(settings.config));
   authority_options.state = state.get();
@@ -69,11 +87,13 @@ absl::Status Run(const Settings& settings) {
   const LocalTokenVerifier verifier(
       {.key = token_key, .issuer = token_options.issuer, .audience = token_options.audience});
   CaMetrics ca_metrics(metrics);
-  absl::Time roots_end = absl::InfinitePast();
-  for (const CertificateFacts& root : authority->roots()) {
-    roots_end = std::max(roots_end, root.not_after);
-  }
-  ca_metrics.SetNotAfter(roots_end, authority->issuer_not_after());
+  const auto show_ends = [&] {
+    absl::Time roots_end = absl::InfinitePast();
+    for (const CertificateFacts& root : authority->roots()) {
+      roots_end = std::max(roots_end, root.not_after);
+    }
+    ca_metrics.SetNotAfter(roots_end, authority->issuer_not_after());
+  };
   const Authenticator authenticator(verifier, ca_metrics);
 
   // The mesh's documents, and what sidecars are told of them.
@@ -82,6 +102,16 @@ absl::Status Run(const Settings& settings) {
                   .roster = {},
                   .roster_file = state->File("workloads.json"),
                   .observer = &loop_metrics});
+  KeyKeeper::Options key_options = settings.keys;
+  key_options.fetch = [&settings](const std::string& url, absl::Duration timeout) {
+    return settings.key_fetch.Get(url, timeout);
+  };
+  key_options.count = [&loop_metrics](bool fetched) { loop_metrics.CountKeyFetch(fetched); };
+  KeyKeeper keys(*loop, std::move(key_options), [&] { hub.SetState(keys.Resolve()); });
+  const auto tell = [&](const std::shared_ptr<const MeshState>& mesh) {
+    keys.SetState(mesh);
+    hub.SetState(keys.Resolve());
+  };
   std::unique_ptr<DirectoryRegistry> registry;
   KITH_ASSIGN_OR_RETURN(
       registry, DirectoryRegistry::Create(*loop,
@@ -91,19 +121,41 @@ absl::Status Run(const Settings& settings) {
                                            .watch = {}},
                                           [&](bool changed) {
                                             loop_metrics.Report(*registry);
-                                            if (changed) hub.SetState(registry->state());
+                                            if (changed) tell(registry->state());
                                           }));
   loop_metrics.Report(*registry);
-  hub.SetState(registry->state());
-  hub.SetTrustBundle(authority->trust_bundle_pem());
+  tell(registry->state());
+  KITH_ASSIGN_OR_RETURN(
+      const std::unique_ptr<CrlPublisher> crls,
+      CrlPublisher::Create({.loop = loop.get(),
+                            .state = state.get(),
+                            .revocations = revocations.get(),
+                            .signers = [&authority] { return authority->signers(); },
+                            .published =
+                                [&hub, &ledger](const std::vector<PublishedCrl>& published) {
+                                  std::vector<std::string> ders;
+                                  ders.reserve(published.size());
+                                  for (const auto& crl : published) ders.push_back(crl.der);
+                                  hub.SetCrls(std::move(ders));
+                                  ledger.Prune(absl::Now());
+                                }}));
+
+  OcspResponder ocsp({.signers = [&authority] { return authority->signers(); },
+                      .ledger = &ledger,
+                      .revocations = revocations.get()});
 
   // The port that sidecars call.
+  KITH_ASSIGN_OR_RETURN(IssueBounds::Options bounds_options,
+                        IssueBounds::Options::From(settings.config));
+  IssueBounds bounds(std::move(bounds_options));
   IssuanceBook issuances;
   CertificateService certificates(
       {.authority = authority.get(),
        .authenticator = &authenticator,
        .audit = audit.get(),
        .metrics = &ca_metrics,
+       .revocations = revocations.get(),
+       .bounds = &bounds,
        .issued = [&loop = *loop, &issuances](const Issuance& issuance) {
          loop.Post([&issuances, issuance, at = absl::Now()] {
            issuances.Note(issuance.caller.name_space, issuance.caller.service_account,
@@ -124,18 +176,46 @@ absl::Status Run(const Settings& settings) {
                                             .chain_file = serving->certificate_file(),
                                             .services = {&certificates, &discovery}}));
 
+  // The root's replacement.
+  RootRotation rotation({.authority = authority.get(),
+                         .audit = audit.get(),
+                         .workloads = [&] { return hub.Workloads(); },
+                         .distribute =
+                             [&](mesh::v1::TrustBundle bundle) {
+                               show_ends();
+                               hub.SetTrustBundle(std::move(bundle));
+                               // What fails now is tried again by the publisher's own timer.
+                               if (const absl::Status made = crls->Update(); !made.ok()) {
+                                 base::Log(base::LogLevel::kWarning, "ca", made.message());
+                               }
+                             },
+                         .renew_serving = [&] { serving->RenewNow(); },
+                         .metrics = &metrics.AddShard()});
+  event::Timer rotation_timer(*loop, [&] { rotation.Tick(); });
+  rotation_timer.StartRepeating(kRotationInterval);
+
   // What people and Prometheus ask.
-  KITH_ASSIGN_OR_RETURN(
-      const std::unique_ptr<http::EmbeddedServer> admin,
-      CreateAdmin(*loop, {.socket = settings.admin_socket, .tokens = &tokens, .status = [&] {
-                            return StatusJson({.authority = *authority,
-                                               .hub = hub,
-                                               .registry = *registry,
-                                               .issuances = issuances,
-                                               .started = started});
-                          }}));
+  std::vector<Route> routes = RevocationRoutes(*revocations, *crls);
+  for (const char* method : {"GET", "POST"}) {
+    routes.push_back({"/v1/ca/rotation", method, [&](const http::EmbeddedRequest& request) {
+                        return AnswerRotation(rotation, request);
+                      }});
+  }
+  KITH_ASSIGN_OR_RETURN(const std::unique_ptr<http::EmbeddedServer> admin,
+                        CreateAdmin(*loop, {.socket = settings.admin_socket,
+                                            .tokens = &tokens,
+                                            .status =
+                                                [&] {
+                                                  return StatusJson({.authority = *authority,
+                                                                     .hub = hub,
+                                                                     .registry = *registry,
+                                                                     .issuances = issuances,
+                                                                     .started = started});
+                                                },
+                                            .routes = std::move(routes)}));
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<http::EmbeddedServer> monitoring,
-                        CreateMonitoring(*loop, settings.monitoring_address, metrics));
+                        CreateMonitoring(*loop, settings.monitoring_address, metrics,
+                                         RevocationStatusRoutes(*crls, ocsp)));
 
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<event::Signal> terminate,
                         event::Signal::Create(*loop, SIGTERM, [&] { loop->Stop(); }));

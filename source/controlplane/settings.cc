@@ -47,6 +47,26 @@ absl::Status FillIn(kith::config::v1::ControlPlaneConfig& config) {
   return absl::OkStatus();
 }
 
+absl::Duration DurationOr(const google::protobuf::Duration& from, absl::Duration fallback) {
+  const absl::Duration given = absl::Seconds(from.seconds()) + absl::Nanoseconds(from.nanos());
+  return given == absl::ZeroDuration() ? fallback : given;
+}
+
+absl::Status TakeKeyFetching(const kith::config::v1::KeyFetching& from, Settings& settings) {
+  settings.key_fetch.trusted_hosts = {from.trusted_hosts().begin(), from.trusted_hosts().end()};
+  settings.key_fetch.ca_file = from.ca_file();
+  settings.key_fetch.directory = from.directory();
+  settings.keys.refresh = DurationOr(from.refresh(), settings.keys.refresh);
+  settings.keys.max_age = DurationOr(from.max_age(), settings.keys.max_age);
+  if (settings.keys.refresh < absl::Seconds(1)) {
+    return Invalid("keyFetching.refresh", "must be at least 1s");
+  }
+  if (settings.keys.max_age < settings.keys.refresh) {
+    return Invalid("keyFetching.maxAge", "must be at least keyFetching.refresh");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Settings> Check(kith::config::v1::ControlPlaneConfig config) {
   KITH_RETURN_IF_ERROR(FillIn(config));
   Settings settings;
@@ -87,6 +107,7 @@ absl::StatusOr<Settings> Check(kith::config::v1::ControlPlaneConfig config) {
     return Invalid("logLevel", absl::StrCat("\"", config.log_level(),
                                             "\" is not debug, info, warning or error"));
   }
+  KITH_RETURN_IF_ERROR(TakeKeyFetching(config.key_fetching(), settings));
   settings.config = std::move(config);
   return settings;
 }

@@ -12,6 +12,8 @@
 #include "source/base/log.h"
 #include "source/base/socket_address.h"
 #include "source/controlplane/distribution/mesh_builder.h"
+#include "source/controlplane/keys/key_fetch.h"
+#include "source/controlplane/keys/key_keeper.h"
 #include "source/policy/policy_set.h"
 
 namespace kith::controlplane {
@@ -20,6 +22,8 @@ struct Settings {
   kith::config::v1::ControlPlaneConfig config;  // With the defaults filled in.
   MeshOptions mesh;
   policy::PolicySet::Options policy;
+  KeyFetch key_fetch;
+  KeyKeeper::Options keys;  // Without what it fetches with.
   base::SocketAddress address;
   base::SocketAddress monitoring_address;
   base::SocketAddress admin_socket;

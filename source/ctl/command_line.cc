@@ -32,7 +32,17 @@ void AddTokenCommands(CLI::App& app, CommandLine& line) {
 
 void AddCertificateCommands(CLI::App& app, CommandLine& line) {
   CLI::App* certs = app.add_subcommand("certs", "The certificates of a sidecar");
-  certs->require_subcommand(1);
+  certs->require_subcommand(0, 1);
+  certs->footer(R"(Examples:
+  kithctl certs --sidecar /run/kith/backend.sock
+  kithctl certs -o json --sidecar /run/kith/backend.sock
+  kithctl certs rotate --sidecar /run/kith/backend.sock)");
+  AddSidecarOption(*certs, line);
+  certs->callback([certs, &line] {
+    if (!certs->get_subcommands().empty()) return;
+    if (line.sidecar.empty()) throw CLI::RequiredError("--sidecar");
+    line.RunStatus([&line](Output output) { return ShowCertificates(line.Sidecar(), output); });
+  });
   CLI::App* show = certs->add_subcommand("show", "Show the chain it presents and its roots");
   AddSidecarOption(*show, line)->required();
   show->callback([&line] {
@@ -58,6 +68,16 @@ void CommandLine::RunStatus(std::function<absl::Status(Output)> command) {
     if (!done.ok()) return done;
     return EXIT_SUCCESS;
   };
+}
+
+CLI::App* FindOrAddSubcommand(CLI::App& app, const std::string& name,
+                              const std::string& description) {
+  const auto found =
+      app.get_subcommands([&name](const CLI::App* each) { return each->get_name() == name; });
+  if (!found.empty()) return found.front();
+  CLI::App* added = app.add_subcommand(name, description);
+  added->require_subcommand(1);
+  return added;
 }
 
 CLI::Option* AddSidecarOption(CLI::App& command, CommandLine& line) {

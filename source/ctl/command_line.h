@@ -31,7 +31,17 @@ struct CommandLine {
 // --sidecar, on the commands that ask one. `required()` is for the caller to add.
 CLI::Option* AddSidecarOption(CLI::App& command, CommandLine& line);
 
+// For groups whose subcommands come from several files.
+CLI::App* FindOrAddSubcommand(CLI::App& app, const std::string& name,
+                              const std::string& description);
+
 // status, token, certs, version.
 void AddMeshCommands(CLI::App& app, CommandLine& line);
+// ca rotate.
+void AddRootRotationCommands(CLI::App& app, CommandLine& line);
+// break-glass.
+void AddBreakGlassCommands(CLI::App& app, CommandLine& line);
+// ca, but for rotate.
+void AddCaCommands(CLI::App& app, CommandLine& line);
 
 }  // namespace kith::ctl

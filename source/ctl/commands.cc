@@ -59,23 +59,46 @@ std::string ConfigState(const json& workload, std::string& why) {
 }
 
 void PrintChain(const json& certs, absl::Time now) {
-  Table table({"KIND", "SERIAL", "SUBJECT", "NOT BEFORE", "NOT AFTER", "EXPIRES"});
+  Table table(
+      {"KIND", "SERIAL", "SUBJECT", "KEY ID", "ISSUED BY", "NOT BEFORE", "NOT AFTER", "EXPIRES"});
+  const auto add = [&](const std::string& kind, const std::string& subject,
+                       const json& certificate) {
+    table.AddRow({kind, Text(certificate, "serial"), subject, Text(certificate, "keyId"),
+                  Text(certificate, "issuerKeyId"), Text(certificate, "notBefore"),
+                  Text(certificate, "notAfter"), FromNow(Text(certificate, "notAfter"), now)});
+  };
   bool leaf = true;
   for (const json& certificate : List(certs, "chain")) {
     const std::string subject = Text(certificate, "subject");
-    table.AddRow({leaf ? "leaf" : "issuer", Text(certificate, "serial"),
-                  leaf && subject.empty() ? Text(certs, "spiffeId") : subject,
-                  Text(certificate, "notBefore"), Text(certificate, "notAfter"),
-                  FromNow(Text(certificate, "notAfter"), now)});
+    add(leaf ? "leaf" : "issuer", leaf && subject.empty() ? Text(certs, "spiffeId") : subject,
+        certificate);
     leaf = false;
   }
   for (const json& root : List(certs, "roots")) {
-    table.AddRow({"root", Text(root, "serial"),
-                  absl::StrCat(Text(root, "subject"), " (", Text(root, "trustDomain"), ")"),
-                  Text(root, "notBefore"), Text(root, "notAfter"),
-                  FromNow(Text(root, "notAfter"), now)});
+    add("root", absl::StrCat(Text(root, "subject"), " (", Text(root, "trustDomain"), ")"), root);
   }
   std::cout << table.ToString();
+}
+
+void PrintBundles(const json& certs) {
+  Table table({"TRUST DOMAIN", "FROM", "GENERATION", "ROOTS", "RETIRING KEY IDS"});
+  for (const json& bundle : List(certs, "bundles")) {
+    std::vector<std::string> retiring;
+    for (const json& key_id : List(bundle, "retiringKeyIds")) {
+      retiring.push_back(key_id.get<std::string>());
+    }
+    table.AddRow({Text(bundle, "trustDomain"), Text(bundle, "from"), Text(bundle, "generation"),
+                  Text(bundle, "roots"), absl::StrJoin(retiring, ",")});
+  }
+  std::cout << table.ToString();
+}
+
+// One line of an attempt; nothing when there was none.
+void PrintAttempt(const char* title, const json& attempt, absl::Time now) {
+  if (attempt.empty()) return;
+  const std::string error = Text(attempt, "error");
+  std::cout << title << FromNow(Text(attempt, "at"), now) << ": " << Text(attempt, "result")
+            << (error.empty() ? "" : ": ") << error << "\n";
 }
 
 void PrintIdentity(const json& certs, absl::Time now) {
@@ -83,13 +106,13 @@ void PrintIdentity(const json& certs, absl::Time now) {
             << "source        " << Text(certs, "source") << ", generation "
             << Text(certs, "generation") << ", presented since "
             << FromNow(Text(certs, "activatedAt"), now) << "\n"
-            << "next renewal  " << FromNow(Text(certs, "nextRenewal"), now) << "\n";
-  const json attempt = Object(certs, "lastAttempt");
-  if (!attempt.empty()) {
-    const std::string error = Text(attempt, "error");
-    std::cout << "last attempt  " << FromNow(Text(attempt, "at"), now) << ": "
-              << Text(attempt, "result") << (error.empty() ? "" : ": ") << error << "\n";
-  }
+            << "next renewal  ";
+  const std::string next = Text(certs, "nextRenewal");
+  std::cout << (next.empty() ? "when the source has a new one" : FromNow(next, now)) << "\n";
+  PrintAttempt("last attempt  ", Object(certs, "lastAttempt"), now);
+  PrintAttempt("last failure  ", Object(certs, "lastFailure"), now);
+  const uint64_t behind = certs.value("workersBehind", uint64_t{0});
+  if (behind > 0) std::cout << "behind        " << behind << " workers present an older one\n";
 }
 
 // Never through a file that others can read, not even for a moment.
@@ -235,6 +258,8 @@ absl::Status ShowCertificates(const AdminClient& sidecar, Output output) {
   PrintIdentity(certs, now);
   std::cout << "\n";
   PrintChain(certs, now);
+  std::cout << "\n";
+  PrintBundles(certs);
   return absl::OkStatus();
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "CLI/CLI.hpp"
+#include "source/ctl/authz_commands.h"
 #include "source/ctl/command_line.h"
 
 namespace {
@@ -37,9 +38,13 @@ int main(int argc, char** argv) {
       ->type_name("SOCKET")
       ->capture_default_str();
   app.add_option("-o,--output", output, "How to print")
-      ->check(CLI::IsMember({"table", "json"}))
+      ->check(CLI::IsMember({"table", "json", "junit"}))
       ->capture_default_str();
   kith::ctl::AddMeshCommands(app, line);
+  kith::ctl::AddRootRotationCommands(app, line);
+  kith::ctl::AddBreakGlassCommands(app, line);
+  kith::ctl::AddCaCommands(app, line);
+  kith::ctl::AddAuthzCommands(app, line);
 
   try {
     app.parse(argc, argv);
@@ -49,7 +54,9 @@ int main(int argc, char** argv) {
     std::cerr << "kithctl: " << error.what() << "; see 'kithctl --help'\n";
     return kUsage;
   }
-  const absl::StatusOr<int> done = line.run(output == "json" ? Output::kJson : Output::kTable);
+  const absl::StatusOr<int> done = line.run(output == "json"    ? Output::kJson
+                                            : output == "junit" ? Output::kJunit
+                                                                : Output::kTable);
   if (done.ok()) return *done;
   std::cerr << "kithctl: " << done.status().message() << "\n";
   return absl::IsInvalidArgument(done.status()) ? kBadData : kFailure;

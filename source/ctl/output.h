@@ -3,6 +3,7 @@
 
 namespace kith::ctl {
 
-enum class Output { kTable, kJson };
+// kJunit: what runs tests; other commands print a table.
+enum class Output { kTable, kJson, kJunit };
 
 }  // namespace kith::ctl

@@ -1,4 +1,4 @@
-// The head of an HTTP message as the HTTP/1.1 parser delivers it, and how its body ends.
+// The head of an HTTP message as HTTP/1.1's and HTTP/2's parsers deliver it, and how its body ends.
 // Threads: plain values. Owns: nothing: every view points into the bytes that were parsed and dies
 // with the callback that delivered the head; what is needed later is copied.
 // Errors: none; a head that exists has passed every check in http/head_rules.h.
@@ -45,6 +45,7 @@ struct MessageHead {
   std::vector<Header> headers;
   Framing framing;
   bool keep_alive = false;    // The connection can carry another message after this one.
+  bool complete = false;      // HTTP/2: the message ends with its head.
   absl::string_view upgrade;  // Upgrade's value when Connection nominates it; otherwise empty.
 
   // The first header of that name, without regard to case; null when there is none.

@@ -3,9 +3,9 @@
 #include <utility>
 
 #include "absl/random/random.h"
-#include "absl/strings/str_cat.h"
 #include "source/base/check.h"
 #include "source/base/status.h"
+#include "source/identity/check.h"
 
 namespace kith::identity {
 namespace {
@@ -13,10 +13,6 @@ namespace {
 Renewal::Random OrMachineRandom(Renewal::Random random) {
   if (random) return random;
   return [] { return absl::Uniform(absl::BitGen(), 0.0, 1.0); };
-}
-
-std::string Text(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
 }
 
 Failure FailureOf(const absl::Status& status) {
@@ -33,17 +29,6 @@ Failure FailureOf(const absl::Status& status) {
     default:
       return Failure::kUnavailable;
   }
-}
-
-absl::Status CheckValidity(const tls::Identity& identity, absl::Time now) {
-  for (const tls::CertificateInfo& certificate : identity.chain_info()) {
-    if (now >= certificate.not_before && now < certificate.not_after) continue;
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the new certificate ", certificate.serial, " is valid from ", Text(certificate.not_before),
-        " to ", Text(certificate.not_after), ", and this machine's clock says ", Text(now),
-        "; compare the clocks of this machine and of the control plane's"));
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -76,7 +61,10 @@ void CaSource::RenewSoon() {
 }
 
 void CaSource::TryOverdue() {
-  if (renewal_.IsOverdue(options_.clock->Now())) RotateNow();
+  const absl::Time now = options_.clock->Now();
+  if (!renewal_.IsOverdue(now)) return;
+  renewal_.SpreadOverdue(now);
+  Check();
 }
 
 void CaSource::Check() {
@@ -108,17 +96,18 @@ void CaSource::Finish(const std::shared_ptr<const tls::PrivateKey>& key,
   if (!identity.ok()) {
     return Fail(Failure::kBadReply, base::Annotate(identity.status(), "read the new certificate"));
   }
-  if (!((*identity)->id() == options_.id)) {
-    return Fail(Failure::kWrongIdentity,
-                absl::FailedPreconditionError(absl::StrCat(
-                    "the new certificate is for ", (*identity)->id().text(), ", not for ",
-                    options_.id.text(),
-                    "; do namespace, serviceAccount and trustDomain of the configuration agree "
-                    "with the token?")));
-  }
   const absl::Time now = options_.clock->Now();
-  if (absl::Status valid = CheckValidity(**identity, now); !valid.ok()) {
-    return Fail(Failure::kNotValidNow, valid);
+  if (const Refusal refusal = CheckIdentity(**identity, options_.id, now);
+      refusal.failure != Failure::kNone) {
+    return Fail(refusal.failure, refusal.status);
+  }
+  if (options_.roots == Roots::kFromReply) {
+    absl::Status trusted =
+        observer_->OnBundles({{std::string(options_.id.trust_domain()), reply->roots_pem}});
+    // Roots that cut off the present identity come to use together with the new one.
+    if (absl::IsInvalidArgument(trusted)) {
+      return Fail(Failure::kBadReply, base::Annotate(trusted, "read the authority's roots"));
+    }
   }
   if (absl::Status used = observer_->OnIdentity(*identity); !used.ok()) {
     return Fail(Failure::kUntrusted, used);

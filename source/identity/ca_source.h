@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -23,11 +24,17 @@ namespace kith::identity {
 
 class CaSource : public Source {
  public:
+  enum class Roots {
+    kFromElsewhere,  // What the authority calls its roots is not looked at.
+    kFromReply,      // They are handed over as the own trust domain's bundle.
+  };
   struct Options {
     base::SpiffeId id;
+    std::string name = "kith-ca";
     absl::Duration lifetime = absl::Hours(24);  // Asked for.
     const base::Clock* clock = &base::Clock::System();
-    Renewal::Random random;  // Default: the machine's.
+    Renewal::Random random = {};  // Default: the machine's.
+    Roots roots = Roots::kFromElsewhere;
   };
 
   CaSource(event::Loop& loop, SigningClient& client, Options options);
@@ -37,7 +44,7 @@ class CaSource : public Source {
   void RotateNow() override;
   void RenewSoon() override;
   void TryOverdue() override;
-  absl::string_view name() const override { return "kith-ca"; }
+  absl::string_view name() const override { return options_.name; }
   absl::Time next_attempt() const override { return renewal_.due(); }
 
   // Compares the clock with what is due. The timer calls this; so may a test that moves the clock.

@@ -8,6 +8,7 @@
 #include "source/base/log.h"
 #include "source/base/status.h"
 #include "source/telemetry/families.h"
+#include "source/tls/peer.h"
 
 namespace kith::identity {
 namespace {
@@ -22,15 +23,26 @@ bool IsValidAt(const tls::Identity& identity, absl::Time now) {
 
 }  // namespace
 
-Manager::Manager(Options options, std::shared_ptr<const tls::TrustBundle> bundle)
-    : options_(std::move(options)), bundle_(std::move(bundle)) {
+Manager::Manager(Options options, Bundles bundles)
+    : options_(std::move(options)), rules_(options_.rules), present_(std::move(bundles)) {
   ShowCertificates();
 }
 
 absl::StatusOr<std::unique_ptr<Manager>> Manager::Create(Options options) {
-  KITH_ASSIGN_OR_RETURN(auto bundle,
-                        tls::TrustBundle::Create({{options.trust_domain, options.roots_pem}}));
-  return std::unique_ptr<Manager>(new Manager(std::move(options), std::move(bundle)));
+  BundleSet set(options.precedence);
+  std::vector<tls::TrustBundle::Domain> given = options.federated;
+  given.push_back({options.trust_domain, options.roots_pem});
+  set.Set(BundleOrigin::kBootstrap, std::move(given));
+  KITH_ASSIGN_OR_RETURN(auto bundle, Build(set, {}));
+  return std::unique_ptr<Manager>(
+      new Manager(std::move(options), {std::move(set), std::move(bundle)}));
+}
+
+absl::StatusOr<std::shared_ptr<const tls::TrustBundle>> Manager::Build(const BundleSet& set,
+                                                                       const tls::Crls& crls) {
+  std::vector<tls::TrustBundle::Domain> domains;
+  for (BundleSet::Entry& entry : set.Merge()) domains.push_back(std::move(entry.domain));
+  return tls::TrustBundle::Create(std::move(domains), crls);
 }
 
 void Manager::Subscribe(Subscriber subscriber) {
@@ -44,7 +56,11 @@ absl::StatusOr<std::shared_ptr<const tls::Context>> Manager::MakeContext(
   tls::Context::Options options;
   options.identity = std::move(identity);
   options.bundle = std::move(bundle);
-  options.min_version = options_.min_version;
+  options.rules = rules_;
+  if (rules_.break_glass_allowed) {
+    options.rules.break_glass_until = break_glass_until_;
+    options.rules.peer.ended_since = ended_since_;
+  }
   options.clock = options_.clock;
   options.generation = generation;
   return tls::Context::Create(std::move(options));
@@ -61,16 +77,16 @@ absl::StatusOr<std::shared_ptr<const tls::Context>> Manager::TryIdentity(
 }
 
 absl::Status Manager::OnIdentity(std::shared_ptr<const tls::Identity> identity) {
-  auto context = TryIdentity(identity, bundle_);
-  if (!context.ok() && next_bundle_ != nullptr) {
+  auto context = TryIdentity(identity, present_.bundle);
+  if (!context.ok() && next_.has_value()) {
     // The old root is gone for good: identity and roots change together.
-    if (auto both = TryIdentity(identity, next_bundle_); both.ok()) {
+    if (auto both = TryIdentity(identity, next_->bundle); both.ok()) {
       context = std::move(both);
-      bundle_ = std::move(next_bundle_);
+      present_ = *std::move(next_);
     }
   }
   if (!context.ok()) return context.status();
-  next_bundle_.reset();
+  next_.reset();
 
   const std::string old_serial = context_ == nullptr ? "" : context_->identity().leaf().serial;
   context_ = *std::move(context);
@@ -83,7 +99,8 @@ absl::Status Manager::OnIdentity(std::shared_ptr<const tls::Identity> identity) 
   CountRotation("ok", Failure::kNone);
   ShowCertificates();
   base::Log(base::LogLevel::kInfo, "identity", "certificate in use",
-            {{"spiffeId", identity->id().text()},
+            {{"source", options_.source},
+             {"spiffeId", identity->id().text()},
              {"generation", absl::StrCat(report_.generation)},
              {"oldSerial", old_serial},
              {"serial", identity->leaf().serial},
@@ -97,13 +114,16 @@ void Manager::OnFailure(Failure failure, const absl::Status& status) {
   const bool repeated = report_.last_failure == failure && report_.last_error == error;
   report_.last_attempt_at = options_.clock->Now();
   report_.last_failure = failure;
-  report_.last_error = error;
+  report_.last_error = report_.failed_error = error;
+  report_.failed_at = report_.last_attempt_at;
+  report_.failed = failure;
   CountRotation("failed", failure);
   // A long outage is one warning, not one a second.
   base::Log(
       repeated ? base::LogLevel::kDebug : base::LogLevel::kWarning, "identity",
       "no new certificate",
-      {{"reason", std::string(Name(failure))},
+      {{"source", options_.source},
+       {"reason", std::string(Name(failure))},
        {"error", error},
        {"present", context_ == nullptr
                        ? "none"
@@ -111,35 +131,83 @@ void Manager::OnFailure(Failure failure, const absl::Status& status) {
 }
 
 absl::Status Manager::SetBundle(std::vector<tls::TrustBundle::Domain> domains) {
-  KITH_ASSIGN_OR_RETURN(auto bundle, tls::TrustBundle::Create(std::move(domains)));
-  if (bundle->RootsOf(options_.trust_domain).empty()) {
+  return Take(BundleOrigin::kControlPlane, std::move(domains));
+}
+
+absl::Status Manager::OnBundles(std::vector<tls::TrustBundle::Domain> domains) {
+  return Take(BundleOrigin::kSource, std::move(domains));
+}
+
+absl::Status Manager::Take(BundleOrigin origin, std::vector<tls::TrustBundle::Domain> domains) {
+  BundleSet set = present_.set;
+  set.Set(origin, std::move(domains));
+  return Use(std::move(set), Name(origin));
+}
+
+absl::Status Manager::Use(BundleSet set, absl::string_view origin) {
+  Bundles taken{std::move(set), nullptr};
+  KITH_ASSIGN_OR_RETURN(taken.bundle, Build(taken.set, crls_));
+  if (taken.bundle->RootsOf(options_.trust_domain).empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "the trust bundle has no root of this workload's trust domain ", options_.trust_domain));
   }
   if (context_ != nullptr) {
-    KITH_ASSIGN_OR_RETURN(
-        auto context, MakeContext(context_->options().identity, bundle, context_->generation()));
+    KITH_ASSIGN_OR_RETURN(auto context, MakeContext(context_->options().identity, taken.bundle,
+                                                    context_->generation()));
     // A certificate that has ended fails under any bundle: then the bundle is not to blame.
     if (IsValidAt(context->identity(), options_.clock->Now())) {
       if (absl::Status passed = tls::SelfHandshake(*context); !passed.ok()) {
-        next_bundle_ = std::move(bundle);
+        next_ = std::move(taken);
         return base::Annotate(passed, "try the new trust bundle with the present certificate");
       }
     }
     context_ = std::move(context);
   }
-  bundle_ = std::move(bundle);
-  next_bundle_.reset();
+  present_ = std::move(taken);
+  next_.reset();
   ShowCertificates();
   base::Log(base::LogLevel::kInfo, "identity", "trust bundle in use",
-            {{"trustDomains", absl::StrCat(bundle_->domains().size())},
-             {"ownRoots", absl::StrCat(bundle_->RootsOf(options_.trust_domain).size())}});
+            {{"from", std::string(origin)},
+             {"trustDomains", absl::StrCat(bundle().domains().size())},
+             {"ownRoots", absl::StrCat(bundle().RootsOf(options_.trust_domain).size())},
+             {"revocationLists", absl::StrCat(bundle().revoked().size())}});
+  ShowRevoked();
   if (context_ != nullptr) Publish();
   return absl::OkStatus();
 }
 
+absl::Status Manager::SetCrls(tls::Crls crls) {
+  std::swap(crls_, crls);
+  absl::Status set = Use(present_.set, "revocation lists");
+  if (!set.ok()) crls_ = std::move(crls);
+  return set;
+}
+
+absl::Status Manager::SetRules(tls::TrustRules rules) {
+  if (rules == rules_) return absl::OkStatus();
+  std::swap(rules_, rules);
+  absl::Status renewed = Renew();
+  if (!renewed.ok()) rules_ = std::move(rules);
+  return renewed;
+}
+
+absl::Status Manager::SetBreakGlass(absl::Time until, absl::Time ended_since) {
+  break_glass_until_ = until;
+  ended_since_ = ended_since;
+  return Renew();
+}
+
+absl::Status Manager::Renew() {
+  if (context_ == nullptr) return absl::OkStatus();
+  auto context = MakeContext(context_->options().identity, present_.bundle, context_->generation());
+  if (!context.ok()) return base::Annotate(context.status(), "use new trust rules");
+  context_ = *std::move(context);
+  Publish();
+  return absl::OkStatus();
+}
+
 const std::string& Manager::roots_pem() const {
-  for (const tls::TrustBundle::Domain& domain : bundle_->domains()) {
+  for (const tls::TrustBundle::Domain& domain : bundle().domains()) {
     if (domain.trust_domain == options_.trust_domain) return domain.roots_pem;
   }
   return options_.roots_pem;
@@ -147,8 +215,9 @@ const std::string& Manager::roots_pem() const {
 
 bool Manager::WantsRenewal() const {
   if (context_ == nullptr) return false;
-  if (next_bundle_ != nullptr) return true;
-  for (const tls::TrustBundle::Domain& domain : bundle_->domains()) {
+  if (next_.has_value()) return true;
+  if (tls::IsRevoked(context_->identity(), bundle(), options_.clock->Now())) return true;
+  for (const tls::TrustBundle::Domain& domain : bundle().domains()) {
     if (domain.trust_domain != options_.trust_domain) continue;
     for (const tls::CertificateInfo& certificate : context_->identity().chain_info()) {
       if (!certificate.issuer_key_id.empty() &&
@@ -164,9 +233,24 @@ void Manager::Publish() {
   for (Subscriber& subscriber : subscribers_) subscriber(context_);
 }
 
+void Manager::ShowRevoked() {
+  if (options_.metrics != nullptr) {
+    options_.metrics->GetGauge(telemetry::kRevocationLists, {})
+        .Set(static_cast<double>(bundle().revoked().size()));
+  }
+  if (context_ == nullptr) return;
+  const tls::Identity& identity = context_->identity();
+  if (!tls::IsRevoked(identity, bundle(), options_.clock->Now())) return;
+  base::Log(base::LogLevel::kWarning, "identity",
+            "our own certificate is on a revocation list; peers refuse it, a new one is asked for",
+            {{"spiffeId", identity.id().text()}, {"serial", identity.leaf().serial}});
+}
+
 void Manager::CountRotation(absl::string_view result, Failure failure) {
   if (options_.metrics == nullptr) return;
-  options_.metrics->GetCounter(telemetry::kIdentityRotations, {result, Name(failure)}).Add();
+  options_.metrics
+      ->GetCounter(telemetry::kIdentityRotations, {result, Name(failure), options_.source})
+      .Add();
 }
 
 void Manager::ShowCertificates() {
@@ -188,7 +272,7 @@ void Manager::ShowCertificates() {
     }
     shard.GetGauge(telemetry::kIdentityGeneration, {}).Set(static_cast<double>(report_.generation));
   }
-  for (const tls::CertificateInfo& root : bundle_->RootInfo(options_.trust_domain)) {
+  for (const tls::CertificateInfo& root : bundle().RootInfo(options_.trust_domain)) {
     present.push_back({"root", root, options_.trust_domain});
   }
   std::vector<ShownLabels> shown;
@@ -207,6 +291,21 @@ void Manager::ShowCertificates() {
     shard.Remove(telemetry::kCertificateNotBefore, labels);
   }
   shown_ = std::move(shown);
+  ShowBundles();
+}
+
+void Manager::ShowBundles() {
+  std::vector<std::string> present;
+  for (const tls::TrustBundle::Domain& domain : bundle().domains()) {
+    options_.metrics->GetGauge(telemetry::kTrustBundleGeneration, {domain.trust_domain})
+        .Set(static_cast<double>(domain.generation));
+    present.push_back(domain.trust_domain);
+  }
+  for (const std::string& old : shown_domains_) {
+    if (absl::c_linear_search(present, old)) continue;
+    options_.metrics->Remove(telemetry::kTrustBundleGeneration, {old});
+  }
+  shown_domains_ = std::move(present);
 }
 
 }  // namespace kith::identity

@@ -6,12 +6,13 @@ namespace kith::identity {
 namespace {
 
 constexpr absl::Duration kFirstWait = absl::Milliseconds(500);
+constexpr absl::Duration kLongestFirstWait = absl::Seconds(4);
 constexpr absl::Duration kLongestWait = absl::Seconds(30);
 constexpr absl::Duration kLongestWhenLate = absl::Seconds(4);
 constexpr absl::Duration kShortLifetime = absl::Minutes(2);
 constexpr absl::Duration kForwardSpread = absl::Seconds(10);
 constexpr absl::Duration kLeastCheck = absl::Milliseconds(10);
-constexpr double kJitter = 0.01;
+constexpr double kJitter = 0.05;
 
 }  // namespace
 
@@ -39,10 +40,21 @@ void Renewal::DueNow(absl::Time now) {
   due_ = now;
 }
 
+void Renewal::SpreadOverdue(absl::Time now) {
+  const absl::Duration left = not_after_ - now;
+  if (!IsOverdue(now) || received_ == absl::InfinitePast() || left <= absl::ZeroDuration() ||
+      now < not_before_) {
+    DueNow(now);
+    return;
+  }
+  wait_ = random_() * std::min(left / 4, kLongestWait);
+  due_ = now + wait_;
+}
+
 void Renewal::BringForward(absl::Time now) {
   if (received_ == absl::InfinitePast()) return;
   const absl::Duration spread =
-      std::clamp((not_after_ - received_) / 20, kLeastCheck, absl::Duration(kForwardSpread));
+      std::clamp((not_after_ - received_) / 4, kLeastCheck, absl::Duration(kForwardSpread));
   const absl::Duration wait = spread * random_();
   if (due_ <= now + wait) return;
   wait_ = wait;
@@ -60,14 +72,14 @@ bool Renewal::IsOverdue(absl::Time now) const { return now >= renew_at_ || now <
 absl::Duration Renewal::LongestWait(absl::Time now) const {
   if (received_ == absl::InfinitePast()) return kLongestWhenLate;
   const absl::Duration lifetime = not_after_ - received_;
-  const absl::Duration longest = std::clamp(lifetime / 20, kFirstWait, kLongestWait);
+  const absl::Duration longest = std::clamp(lifetime / 8, kFirstWait, kLongestWait);
   const bool late = lifetime <= kShortLifetime || not_after_ - now <= lifetime / 4;
   return late ? std::min(longest, kLongestWhenLate) : longest;
 }
 
 absl::Duration Renewal::FirstWait() const {
   if (received_ == absl::InfinitePast()) return kFirstWait;
-  return std::clamp((not_after_ - received_) / 20, kLeastCheck, kFirstWait);
+  return std::clamp((not_after_ - received_) / 16, kLeastCheck, kLongestFirstWait);
 }
 
 absl::Duration Renewal::CheckInterval() const {

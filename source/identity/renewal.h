@@ -16,14 +16,18 @@ class Renewal {
 
   explicit Renewal(Random random) : random_(std::move(random)) {}
 
-  // A certificate came at `now` and ends at `not_after`: due at half of what is left, ± 1 % of it,
+  // A certificate came at `now` and ends at `not_after`: due at half of what is left, ± 5 % of it,
   // so that sidecars started together do not renew together. Counted from its arrival because
   // authorities back-date certificates.
   void Succeeded(absl::Time now, absl::Time not_before, absl::Time not_after);
   // Full jitter: anywhere below a ceiling that doubles with every failure.
   void Failed(absl::Time now);
   void DueNow(absl::Time now);
-  // Due within a twentieth of the lifetime, at most 10 s from now, spread evenly so that a change
+  // The authority is there again: what is overdue is tried within a quarter of the time that is
+  // left, at most 30 s, so that those who waited do not all come at once. At once without a valid
+  // certificate.
+  void SpreadOverdue(absl::Time now);
+  // Due within a quarter of the lifetime, at most 10 s from now, spread evenly so that a change
   // that all sidecars hear of at once is no stampede. Later than what is due already: nothing.
   void BringForward(absl::Time now);
 
@@ -33,10 +37,11 @@ class Renewal {
   bool IsOverdue(absl::Time now) const;
   absl::Time due() const { return due_; }
 
-  // The longest wait between two attempts: a twentieth of the lifetime within [0.5 s, 30 s]; 4 s
+  // The longest wait between two attempts: an eighth of the lifetime within [0.5 s, 30 s]; 4 s
   // where little time is left, so that the return of the authority is noticed soon.
   absl::Duration LongestWait(absl::Time now) const;
-  // The first ceiling: 0.5 s, less where lifetimes are seconds.
+  // The first ceiling: a sixteenth of the lifetime, at most 4 s. There is no hurry at half of a
+  // life, and whoever fails in the second of a restart is not to come back in the next one.
   absl::Duration FirstWait() const;
   // How often a clock that may jump is to be asked: a fiftieth of the lifetime, at most 1 s.
   absl::Duration CheckInterval() const;

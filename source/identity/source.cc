@@ -12,6 +12,8 @@ absl::string_view Name(Failure failure) {
       return "token";
     case Failure::kRefused:
       return "refused";
+    case Failure::kIncomplete:
+      return "incomplete";
     case Failure::kBadReply:
       return "bad_reply";
     case Failure::kWrongIdentity:

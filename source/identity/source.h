@@ -1,5 +1,6 @@
-// Where this workload's identity comes from: a certificate authority (ca_source.h). It obtains
-// identities and renews them in time for as long as it lives.
+// Where this workload's identity comes from: a certificate authority (ca_source.h), files
+// (file_source.h), a SPIFFE Workload API (control/workload_api_source.h). It obtains identities and
+// renews them in time for as long as it lives.
 // Threads: the loop's. Owns: see the implementations.
 // Errors: each failed attempt reaches the observer with a cause of a closed list; a source never
 // gives up.
@@ -7,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -21,6 +23,7 @@ enum class Failure : uint8_t {
   kUnavailable,    // The source was not reached.
   kToken,          // There is no token to send, or it was refused.
   kRefused,        // The source refused the request.
+  kIncomplete,     // Key and certificate do not fit: half of a replacement, as it seems.
   kBadReply,       // What it sent is no certificate for the key that was made.
   kWrongIdentity,  // A certificate of somebody else.
   kNotValidNow,    // Its validity does not hold the present time.
@@ -37,6 +40,8 @@ class Source {
     // A new identity. OK once it is in use; otherwise it is dropped, the source reports the failure
     // and tries again.
     virtual absl::Status OnIdentity(std::shared_ptr<const tls::Identity> identity) = 0;
+    // Whom to trust, in the source's own word: all of it, each time. What is not OK was refused.
+    virtual absl::Status OnBundles(std::vector<tls::TrustBundle::Domain> domains) = 0;
     virtual void OnFailure(Failure failure, const absl::Status& status) = 0;
   };
 
@@ -49,11 +54,13 @@ class Source {
   // The issuer of the present identity is on its way out: the renewal is brought forward, spread
   // over some seconds.
   virtual void RenewSoon() = 0;
-  // The way to the source may be open again: what is overdue is tried at once.
+  // The way to the source may be open again: what is overdue is tried soon, at once without a
+  // valid identity.
   virtual void TryOverdue() = 0;
-  // For people: "kith-ca".
+  // For people and metrics: "kith-ca", "istio-ca", "files", "workload-api".
   virtual absl::string_view name() const = 0;
-  // When the next attempt is due; in the past while one is on its way.
+  // When the next attempt is due; in the past while one is on its way, the infinite future when it
+  // is somebody else's to begin.
   virtual absl::Time next_attempt() const = 0;
 };
 

@@ -16,11 +16,13 @@
 #include "absl/types/optional.h"
 #include "source/base/socket_address.h"
 #include "source/base/spiffe_id.h"
+#include "source/mesh/traffic_policy.h"
 
 namespace kith::mesh {
 
-// kDetect: by the ALPN of mutual TLS, or by the first bytes.
-enum class Protocol : uint8_t { kHttp, kTcp, kDetect };
+// What a port speaks. kHttp is HTTP/1.1 towards its application, kHttp2 HTTP/2 (also gRPC); kDetect
+// is told by the ALPN of mutual TLS, or by the first bytes.
+enum class Protocol : uint8_t { kHttp, kHttp2, kTcp, kDetect };
 
 // How an endpoint is spoken to.
 enum class EndpointTls : uint8_t { kMutual, kPlaintext };
@@ -47,6 +49,7 @@ struct ServicePort {
   uint16_t number = 0;
   Protocol protocol = Protocol::kTcp;
   std::vector<Endpoint> endpoints;
+  TrafficPolicy policy = {};
 };
 
 // A workload that answers every port at one address, for connections to that address.

@@ -1,14 +1,15 @@
 #include "source/policy/compile.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "kith/security/v1/authorization_policy.pb.h"
 #include "source/base/status.h"
-#include "source/policy/trust_domain.h"
+#include "source/policy/compile_rule.h"
+#include "source/policy/select.h"
 #include "source/policy/validate.h"
-#include "source/policy/validate_rule.h"
 
 namespace kith::policy {
 namespace {
@@ -17,112 +18,139 @@ constexpr absl::string_view kUnmatched = "no rule matched of the ALLOW policies 
 
 using security::v1::AuthorizationPolicy;
 using security::v1::AuthorizationPolicySpec;
-using security::v1::Operation;
-using security::v1::Rule;
-using security::v1::Source;
-using Values = google::protobuf::RepeatedPtrField<std::string>;
 
-std::vector<StringMatcher> Matchers(const Values& values) { return {values.begin(), values.end()}; }
-
-std::vector<uint16_t> Ports(const Values& values) {
-  std::vector<uint16_t> ports;
-  for (const std::string& value : values) ports.push_back(static_cast<uint16_t>(ParsePort(value)));
-  return ports;
+Effect EffectOf(AuthorizationPolicySpec::Action action) {
+  return action == AuthorizationPolicySpec::ALLOW ? Effect::kAdmits : Effect::kRefuses;
 }
 
-std::vector<StringMatcher> Principals(const Values& values,
-                                      absl::Span<const std::string> trust_domains) {
-  std::vector<StringMatcher> matchers;
-  for (const std::string& value : values) {
-    for (const std::string& pattern : ExpandPrincipal(value, trust_domains)) {
-      matchers.emplace_back(pattern);
-    }
-  }
-  return matchers;
+bool AskForHttp(const Conjunction& predicates) {
+  return std::any_of(predicates.begin(), predicates.end(),
+                     [](const Predicate& predicate) { return IsHttpOnly(predicate.attribute); });
+}
+bool AskForHttp(const std::vector<Conjunction>& clauses) {
+  return std::any_of(clauses.begin(), clauses.end(),
+                     [](const Conjunction& clause) { return AskForHttp(clause); });
 }
 
-SourceTable CompileSource(const Source& source, absl::Span<const std::string> trust_domains) {
-  return {.principals = Principals(source.principals(), trust_domains),
-          .not_principals = Principals(source.not_principals(), trust_domains),
-          .namespaces = {source.namespaces().begin(), source.namespaces().end()},
-          .not_namespaces = {source.not_namespaces().begin(), source.not_namespaces().end()}};
+void DropHttp(Conjunction& predicates) {
+  predicates.erase(
+      std::remove_if(predicates.begin(), predicates.end(),
+                     [](const Predicate& predicate) { return IsHttpOnly(predicate.attribute); }),
+      predicates.end());
 }
 
-OperationTable CompileOperation(const Operation& operation) {
-  return {.ports = Ports(operation.ports()),
-          .not_ports = Ports(operation.not_ports()),
-          .methods = Matchers(operation.methods()),
-          .not_methods = Matchers(operation.not_methods()),
-          .paths = Matchers(operation.paths()),
-          .not_paths = Matchers(operation.not_paths())};
-}
-
-bool ReadsPaths(const OperationTable& operation) {
-  return !operation.paths.empty() || !operation.not_paths.empty();
-}
-
-bool ReadsHttp(const OperationTable& operation) {
-  return ReadsPaths(operation) || !operation.methods.empty() || !operation.not_methods.empty();
-}
-
-// The rule as streams that are not HTTP see it. An ALLOW that asks for what they lack matches none
-// of them; of a DENY only what they have is left, and nothing left matches all.
-void AddForTcp(const RuleTable& rule, AuthorizationPolicySpec::Action action,
-               std::vector<RuleTable>& rules) {
+// The rule as streams that are not HTTP see it. One that admits and asks for what they lack matches
+// none of them; of one that refuses only what they have is left, and nothing left matches all.
+void AddForTcp(const RuleTable& rule, Effect effect, std::vector<RuleTable>& rules) {
+  const bool http = AskForHttp(rule.when) || AskForHttp(rule.from) || AskForHttp(rule.to);
+  if (http && effect == Effect::kAdmits) return;
   RuleTable tcp = rule;
-  for (OperationTable& operation : tcp.operations) {
-    if (!ReadsHttp(operation)) continue;
-    if (action == AuthorizationPolicySpec::ALLOW) return;
-    operation.methods.clear();
-    operation.not_methods.clear();
-    operation.paths.clear();
-    operation.not_paths.clear();
+  if (http) {
+    DropHttp(tcp.when);
+    for (Conjunction& clause : tcp.from) DropHttp(clause);
+    for (Conjunction& clause : tcp.to) DropHttp(clause);
   }
   rules.push_back(std::move(tcp));
 }
 
-void AddPolicy(const AuthorizationPolicy& policy, absl::Span<const std::string> trust_domains,
-               Tables& tables) {
-  const AuthorizationPolicySpec& spec = policy.spec();
-  const bool allow = spec.action() == AuthorizationPolicySpec::ALLOW;
-  RuleList& list = allow ? tables.allow : tables.deny;
-  tables.default_deny |= allow;
-  tables.policies.push_back(PolicyName(policy));
-  if (allow) {
-    absl::StrAppend(&tables.unmatched, tables.unmatched.empty() ? kUnmatched : ", ",
-                    tables.policies.back());
-  }
-  for (int i = 0; i < spec.rules_size(); ++i) {
-    RuleTable rule{
-        .policy = tables.policies.size() - 1, .rule = i, .sources = {}, .operations = {}};
-    for (const Rule::From& from : spec.rules(i).from()) {
-      rule.sources.push_back(CompileSource(from.source(), trust_domains));
-    }
-    for (const Rule::To& to : spec.rules(i).to()) {
-      rule.operations.push_back(CompileOperation(to.operation()));
-      tables.reads_paths |= ReadsPaths(rule.operations.back());
-    }
-    AddForTcp(rule, spec.action(), list.tcp);
-    list.http.push_back(std::move(rule));
-  }
+template <typename Test>
+bool AnyPredicate(const RuleTable& rule, Test test) {
+  const auto any = [&](const Conjunction& clause) {
+    return std::any_of(clause.begin(), clause.end(), test);
+  };
+  return any(rule.when) || std::any_of(rule.from.begin(), rule.from.end(), any) ||
+         std::any_of(rule.to.begin(), rule.to.end(), any);
 }
+
+class Compiler {
+ public:
+  explicit Compiler(const PolicySet::Options& options) : tables_(std::make_unique<Tables>()) {
+    trust_domains_.push_back(absl::AsciiStrToLower(options.trust_domain));
+    for (const std::string& alias : options.trust_domain_aliases) {
+      trust_domains_.push_back(absl::AsciiStrToLower(alias));
+    }
+  }
+
+  void Add(const AuthorizationPolicy& policy) {
+    const AuthorizationPolicySpec& spec = policy.spec();
+    const Effect effect = EffectOf(spec.action());
+    const bool dry = IsDryRun(policy);
+    RuleList& list = ListFor(spec.action(), dry);
+    tables_->policies.push_back({PolicyName(policy), spec.provider().name()});
+    if (spec.action() == AuthorizationPolicySpec::ALLOW) AddAllow(dry);
+    if (spec.action() == AuthorizationPolicySpec::CUSTOM) AddProvider(spec.provider().name());
+    for (int i = 0; i < spec.rules_size(); ++i) {
+      RuleTable rule;
+      rule.policy = tables_->policies.size() - 1;
+      rule.rule = i;
+      CompileRule(spec.rules(i), {trust_domains_, NamespaceOf(policy.metadata()), effect}, rule);
+      const auto reads = [&](Attribute attribute) {
+        return AnyPredicate(rule, [&](const Predicate& p) { return p.attribute == attribute; });
+      };
+      tables_->reads_paths |= !dry && reads(Attribute::kPath);
+      tables_->reads_headers |= reads(Attribute::kHeader);
+      AddForTcp(rule, effect, list.tcp);
+      list.http.push_back(std::move(rule));
+    }
+  }
+
+  std::unique_ptr<const Tables> Finish() {
+    for (RuleList* list : {&tables_->custom, &tables_->audit, &tables_->deny, &tables_->dry_deny}) {
+      Index(*list, Effect::kRefuses);
+    }
+    Index(tables_->allow, Effect::kAdmits);
+    Index(tables_->dry_allow, Effect::kAdmits);
+    return std::move(tables_);
+  }
+
+ private:
+  RuleList& ListFor(AuthorizationPolicySpec::Action action, bool dry) {
+    switch (action) {
+      case AuthorizationPolicySpec::CUSTOM:
+        return tables_->custom;
+      case AuthorizationPolicySpec::AUDIT:
+        return tables_->audit;
+      case AuthorizationPolicySpec::DENY:
+        return dry ? tables_->dry_deny : tables_->deny;
+      default:
+        return dry ? tables_->dry_allow : tables_->allow;
+    }
+  }
+
+  void AddAllow(bool dry) {
+    (dry ? tables_->dry_default_deny : tables_->default_deny) = true;
+    if (dry) return;
+    absl::StrAppend(&tables_->unmatched, tables_->unmatched.empty() ? kUnmatched : ", ",
+                    tables_->policies.back().name);
+  }
+
+  void AddProvider(const std::string& name) {
+    if (provider_.empty()) provider_ = name;
+    tables_->several_providers |= provider_ != name;
+  }
+
+  static void Index(RuleList& list, Effect effect) {
+    list.http_index = RuleIndex(list.http, effect);
+    list.tcp_index = RuleIndex(list.tcp, effect);
+  }
+
+  std::vector<std::string> trust_domains_;
+  std::string provider_;
+  std::unique_ptr<Tables> tables_;
+};
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<const Tables>> CompileTables(
     absl::Span<const AuthorizationPolicy> policies, const PolicySet::Options& options) {
-  std::vector<std::string> trust_domains = {absl::AsciiStrToLower(options.trust_domain)};
-  for (const std::string& alias : options.trust_domain_aliases) {
-    trust_domains.push_back(absl::AsciiStrToLower(alias));
-  }
-  auto tables = std::make_unique<Tables>();
+  Compiler compiler(options);
   for (const AuthorizationPolicy& policy : policies) {
     KITH_RETURN_IF_ERROR(Validate(policy, options.root_namespace));
     const bool for_gateways =
         policy.spec().has_target_ref() || policy.spec().target_refs_size() > 0;
-    if (!for_gateways) AddPolicy(policy, trust_domains, *tables);
+    if (!for_gateways) compiler.Add(policy);
   }
-  return tables;
+  return compiler.Finish();
 }
 
 }  // namespace kith::policy

@@ -1,8 +1,8 @@
 // AuthorizationPolicy, compiled: decides one connection or request, and says which rule decided.
 // Semantics: Istio's (security.istio.io/v1), as in docs/authorization.md.
 // Threads: immutable after Compile(); shared by all workers. Decide() neither locks nor allocates.
-// Owns: its tables. Errors: Compile() names the policy, the field and what is wrong with it; a
-// field this version does not enforce is UNIMPLEMENTED, never ignored.
+// Owns: its tables. Errors: Compile() names the policy, the field and what is wrong with it;
+// nothing of a policy is ever ignored.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/optional.h"
 #include "absl/types/span.h"
+#include "source/policy/explain.h"
 #include "source/policy/request.h"
 
 namespace kith::security::v1 {
@@ -43,7 +45,19 @@ class PolicySet {
 
   ~PolicySet();
 
+  // CUSTOM, the first question: whom to ask before Decide(). Nothing: nobody. It is asked before
+  // tokens are verified and reads no claims.
+  absl::optional<CustomMatch> MatchCustom(const Request& request) const;
+  // AUDIT, DENY and ALLOW.
   Decision Decide(const Request& request) const;
+
+  // What the policies that are only tried out ("istio.io/dry-run") would decide, and whether there
+  // are any. Never enforced.
+  bool has_dry_run() const;
+  Decision DecideDryRun(const Request& request) const;
+
+  // Decide() and MatchCustom() with their reasons. Slow.
+  Explanation Explain(const Request& request) const;
 
   // What to say of a denial that no rule made, for logs: "no rule matched of the ALLOW policies
   // demo/a, demo/b".
@@ -52,6 +66,8 @@ class PolicySet {
   // Whether any rule reads paths, so that suspicious spellings of a path must be refused
   // (http/path.h).
   bool reads_paths() const;
+  // Whether any rule reads headers: otherwise Request::headers may stay empty.
+  bool reads_headers() const;
 
  private:
   explicit PolicySet(std::unique_ptr<const Tables> tables);

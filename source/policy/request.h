@@ -36,6 +36,7 @@ struct Request {
   enum class Kind : uint8_t { kTcp, kHttp };
   Kind kind = Kind::kTcp;
   const base::SpiffeId* peer = nullptr;  // Null: the peer proved no identity.
+  // Null beside a peer: not at hand, so a predicate on it takes the answer that lets less through.
   const CertificateView* certificate = nullptr;
   const base::SocketAddress* source = nullptr;  // The other end of the TCP connection.
   const base::SocketAddress* remote = nullptr;  // Told by trusted hops; null: as `source`.

@@ -1,52 +1,49 @@
 // Compiled policies as PolicySet holds them: for each action and kind of stream the rules that can
-// match, in the order of the policies.
+// match, and the index that finds them.
 // Threads: immutable once compiled. Owns: everything in it. Errors: none.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "source/policy/matcher.h"
-#include "source/policy/policy_set.h"
+#include "source/policy/predicate.h"
+#include "source/policy/rule_index.h"
 
 namespace kith::policy {
 
-// Lists of one field: a list that is empty asks for nothing.
-struct SourceTable {
-  std::vector<StringMatcher> principals, not_principals;
-  std::vector<std::string> namespaces, not_namespaces;  // Globs.
-};
-
-struct OperationTable {
-  std::vector<uint16_t> ports, not_ports;
-  std::vector<StringMatcher> methods, not_methods;
-  std::vector<StringMatcher> paths, not_paths;
-};
-
-// Matches when some source and some operation match; no sources match any, as do no operations.
-struct RuleTable {
-  size_t policy;  // Index into Tables::policies.
-  int rule;
-  std::vector<SourceTable> sources;
-  std::vector<OperationTable> operations;
-};
-
+// The rules of one action. Each kind of stream has its own reading of them.
 struct RuleList {
   std::vector<RuleTable> http, tcp;
+  RuleIndex http_index, tcp_index;
 
   const std::vector<RuleTable>& For(Request::Kind kind) const {
     return kind == Request::Kind::kHttp ? http : tcp;
   }
+  const RuleIndex& IndexFor(Request::Kind kind) const {
+    return kind == Request::Kind::kHttp ? http_index : tcp_index;
+  }
+  bool empty() const { return http.empty() && tcp.empty(); }
+};
+
+struct PolicyEntry {
+  std::string name;      // "namespace/name".
+  std::string provider;  // Of a CUSTOM policy.
 };
 
 struct Tables {
-  std::vector<std::string> policies;  // "namespace/name".
-  RuleList deny, allow;
+  std::vector<PolicyEntry> policies;
+  RuleList custom, audit, deny, allow;
+  // Of policies that are only tried out.
+  RuleList dry_deny, dry_allow;
   // Whether what no rule allows is denied: an ALLOW policy applies, whatever became of its rules.
   bool default_deny = false;
-  std::string unmatched;  // Names them; see PolicySet::unmatched().
+  bool dry_default_deny = false;
+  bool several_providers = false;
+  std::string unmatched;  // Names the ALLOW policies; see PolicySet::unmatched().
   bool reads_paths = false;
+  bool reads_headers = false;
 };
 
 }  // namespace kith::policy

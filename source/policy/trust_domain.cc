@@ -46,4 +46,12 @@ std::vector<std::string> ExpandPrincipal(absl::string_view pattern,
   return patterns;
 }
 
+std::vector<std::string> ExpandTrustDomain(absl::string_view pattern,
+                                           absl::Span<const std::string> trust_domains) {
+  const bool ours =
+      std::find(trust_domains.begin(), trust_domains.end(), pattern) != trust_domains.end();
+  if (!ours) return {std::string(pattern)};
+  return {trust_domains.begin(), trust_domains.end()};
+}
+
 }  // namespace kith::policy

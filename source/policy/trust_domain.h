@@ -17,4 +17,9 @@ namespace kith::policy {
 std::vector<std::string> ExpandPrincipal(absl::string_view pattern,
                                          absl::Span<const std::string> trust_domains);
 
+// Likewise of a pattern for trust domains alone: one of the mesh's, written out, stands for all of
+// them.
+std::vector<std::string> ExpandTrustDomain(absl::string_view pattern,
+                                           absl::Span<const std::string> trust_domains);
+
 }  // namespace kith::policy

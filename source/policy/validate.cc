@@ -1,6 +1,7 @@
 #include "source/policy/validate.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/optional.h"
 #include "kith/security/v1/authorization_policy.pb.h"
 #include "source/base/status.h"
 #include "source/policy/select.h"
@@ -16,6 +17,7 @@ using security::v1::PolicyTargetReference;
 
 constexpr int kMaxRules = 512;
 constexpr int kMaxTargets = 16;
+constexpr char kDryRun[] = "istio.io/dry-run";
 
 absl::Status Invalid(absl::string_view field, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(field, ": ", what));
@@ -68,61 +70,60 @@ absl::Status CheckTargets(const AuthorizationPolicySpec& spec, bool in_root) {
   return absl::OkStatus();
 }
 
-absl::Status CheckAction(const AuthorizationPolicySpec& spec, bool for_gateways) {
+absl::Status CheckAction(const AuthorizationPolicySpec& spec) {
   if (spec.has_provider() && spec.action() != AuthorizationPolicySpec::CUSTOM) {
     return Invalid("spec.provider", "belongs to the action CUSTOM only; remove it");
   }
   switch (spec.action()) {
     case AuthorizationPolicySpec::ALLOW:
+    case AuthorizationPolicySpec::AUDIT:
       return absl::OkStatus();
     case AuthorizationPolicySpec::DENY:
       if (!spec.rules().empty()) return absl::OkStatus();
       return Invalid("spec.rules", "a DENY without rules denies nothing; write [{}] to deny all");
-    case AuthorizationPolicySpec::AUDIT:
     case AuthorizationPolicySpec::CUSTOM:
-      if (for_gateways) return absl::OkStatus();
-      return absl::UnimplementedError(
-          absl::StrCat("spec.action: ", AuthorizationPolicySpec::Action_Name(spec.action()),
-                       " is not supported yet; use ALLOW or DENY"));
+      if (spec.provider().name().empty()) {
+        return Invalid("spec.provider.name", "CUSTOM needs the name of an extension provider");
+      }
+      if (!spec.rules().empty()) return absl::OkStatus();
+      return Invalid("spec.rules", "a CUSTOM without rules asks nobody; write [{}] to ask always");
     default:
       return Invalid("spec.action", absl::StrCat("unknown value ", spec.action()));
   }
 }
 
-// What Go's strconv.ParseBool reads, as the annotation's users know it.
-absl::Status CheckDryRun(const AuthorizationPolicy& policy, bool for_gateways) {
-  const auto& annotations = policy.metadata().annotations();
-  const auto found = annotations.find("istio.io/dry-run");
-  if (found == annotations.end()) return absl::OkStatus();
-  const absl::string_view value = found->second;
+// What Go's strconv.ParseBool reads, as the annotation's users know it. Nothing: neither.
+absl::optional<bool> ParseGoBool(absl::string_view value) {
   for (absl::string_view no : {"0", "f", "F", "false", "FALSE", "False"}) {
-    if (value == no) return absl::OkStatus();
+    if (value == no) return false;
   }
-  constexpr absl::string_view kField = "metadata.annotations[\"istio.io/dry-run\"]";
   for (absl::string_view yes : {"1", "t", "T", "true", "TRUE", "True"}) {
-    if (value != yes) continue;
-    if (for_gateways) return absl::OkStatus();
-    return absl::UnimplementedError(
-        absl::StrCat(kField, ": dry runs are not supported yet; remove the policy or enforce it"));
+    if (value == yes) return true;
   }
-  return Invalid(kField, "must be \"true\" or \"false\"");
+  return absl::nullopt;
+}
+
+absl::Status CheckDryRun(const AuthorizationPolicy& policy) {
+  const auto& annotations = policy.metadata().annotations();
+  const auto found = annotations.find(kDryRun);
+  if (found == annotations.end() || ParseGoBool(found->second)) return absl::OkStatus();
+  return Invalid(absl::StrCat("metadata.annotations[\"", kDryRun, "\"]"),
+                 "must be \"true\" or \"false\"");
 }
 
 absl::Status CheckPolicy(const AuthorizationPolicy& policy, absl::string_view root_namespace) {
   const AuthorizationPolicySpec& spec = policy.spec();
-  const bool for_gateways = spec.has_target_ref() || spec.target_refs_size() > 0;
   if (policy.metadata().name().empty()) return Invalid("metadata.name", "is missing");
   KITH_RETURN_IF_ERROR(base::Annotate(ValidateSelector(spec.selector()), "spec.selector"));
   KITH_RETURN_IF_ERROR(CheckTargets(spec, NamespaceOf(policy.metadata()) == root_namespace));
   if (spec.rules_size() > kMaxRules) {
     return Invalid("spec.rules", absl::StrCat("more than ", kMaxRules, " rules; split the policy"));
   }
-  KITH_RETURN_IF_ERROR(CheckAction(spec, for_gateways));
-  KITH_RETURN_IF_ERROR(CheckDryRun(policy, for_gateways));
-  const Audience audience = for_gateways ? Audience::kGateways : Audience::kSidecars;
+  KITH_RETURN_IF_ERROR(CheckAction(spec));
+  KITH_RETURN_IF_ERROR(CheckDryRun(policy));
   for (int i = 0; i < spec.rules_size(); ++i) {
     const std::string field = absl::StrCat("spec.rules[", i, "]");
-    KITH_RETURN_IF_ERROR(ValidateRule(spec.rules(i), field, audience));
+    KITH_RETURN_IF_ERROR(ValidateRule(spec.rules(i), spec.action(), field));
   }
   return absl::OkStatus();
 }
@@ -135,6 +136,16 @@ std::string PolicyName(const AuthorizationPolicy& policy) {
 
 absl::Status Validate(const AuthorizationPolicy& policy, absl::string_view root_namespace) {
   return base::Annotate(CheckPolicy(policy, root_namespace), PolicyName(policy));
+}
+
+bool IsDryRun(const AuthorizationPolicy& policy) {
+  const AuthorizationPolicySpec::Action action = policy.spec().action();
+  if (action != AuthorizationPolicySpec::ALLOW && action != AuthorizationPolicySpec::DENY) {
+    return false;
+  }
+  const auto& annotations = policy.metadata().annotations();
+  const auto found = annotations.find(kDryRun);
+  return found != annotations.end() && ParseGoBool(found->second).value_or(false);
 }
 
 std::vector<std::string> Warnings(const AuthorizationPolicy& policy) {

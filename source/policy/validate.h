@@ -1,7 +1,7 @@
-// Whether an AuthorizationPolicy means something, and something that this version enforces.
+// Whether an AuthorizationPolicy means something.
 // Threads: any, pure. Owns: nothing.
-// Errors: INVALID_ARGUMENT for what no version would take, UNIMPLEMENTED for what this one does not
-// enforce yet: "demo/allow-x: spec.rules[0].when: ..." (policy, field, what is wrong, what to do).
+// Errors: INVALID_ARGUMENT "demo/allow-x: spec.rules[0].when[0].key: ..." (policy, field, what is
+// wrong, what to do).
 #pragma once
 
 #include <string>
@@ -19,10 +19,11 @@ namespace kith::policy {
 // "namespace/name".
 std::string PolicyName(const security::v1::AuthorizationPolicy& policy);
 
-// A policy with targetRefs is for gateways, so parts of it that sidecars do not enforce are no
-// error.
 absl::Status Validate(const security::v1::AuthorizationPolicy& policy,
                       absl::string_view root_namespace);
+
+// Whether the valid policy is only tried out: annotation "istio.io/dry-run", of ALLOW and DENY.
+bool IsDryRun(const security::v1::AuthorizationPolicy& policy);
 
 // What is allowed and yet probably not meant, in the same form. The policy is valid.
 std::vector<std::string> Warnings(const security::v1::AuthorizationPolicy& policy);

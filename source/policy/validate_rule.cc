@@ -1,22 +1,30 @@
 #include "source/policy/validate_rule.h"
 
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "kith/security/v1/authorization_policy.pb.h"
 #include "source/base/status.h"
+#include "source/policy/condition_key.h"
+#include "source/policy/ip_block.h"
+#include "source/policy/pattern.h"
 
 namespace kith::policy {
 namespace {
 
+using security::v1::AuthorizationPolicySpec;
+using security::v1::Condition;
 using security::v1::Operation;
 using security::v1::Rule;
 using security::v1::Source;
 using Values = google::protobuf::RepeatedPtrField<std::string>;
 
 constexpr int kMaxFrom = 512;
+constexpr int kMaxServiceAccounts = 16;
+constexpr size_t kMaxServiceAccount = 320;
 
 absl::Status Invalid(absl::string_view field, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(field, ": ", what));
@@ -50,134 +58,187 @@ absl::Status CheckPort(absl::string_view value) {
 
 absl::Status CheckAny(absl::string_view) { return absl::OkStatus(); }
 
-// Checks the parts of one policy; errors begin with the field.
-class Checker {
- public:
-  explicit Checker(Audience audience) : audience_(audience) {}
+absl::Status CheckIpBlock(absl::string_view value) { return ParseIpBlock(value).status(); }
 
-  absl::Status CheckRule(const Rule& rule, const std::string& field) const;
-
- private:
-  absl::Status CheckSource(const Source& source, const std::string& field) const;
-  absl::Status CheckOperation(const Operation& operation, const std::string& field) const;
-  absl::Status CheckPath(absl::string_view value) const;
-
-  template <typename Check>
-  absl::Status CheckValues(const Values& values, absl::string_view field, absl::string_view name,
-                           const Check& check) const {
-    for (int i = 0; i < values.size(); ++i) {
-      const std::string at = absl::StrCat(field, ".", name, "[", i, "]");
-      if (values[i].empty())
-        return Invalid(at, "is empty; \"*\" matches any value that is present");
-      if (absl::Status status = check(values[i]); !status.ok()) return base::Annotate(status, at);
-    }
-    return absl::OkStatus();
+absl::Status CheckServiceAccount(absl::string_view value) {
+  if (value.size() > kMaxServiceAccount) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("longer than ", kMaxServiceAccount, " characters"));
   }
-
-  absl::Status Unsupported(absl::string_view field, absl::string_view instead) const {
-    if (for_gateways()) return absl::OkStatus();
-    return absl::UnimplementedError(
-        absl::StrCat(field, ": not supported yet; remove it or ", instead));
+  if (absl::StrContains(value, '*')) {
+    return absl::InvalidArgumentError(
+        "service accounts are taken literally; name each, or use principals with a \"*\"");
   }
-  absl::Status RefuseUse(const Values& values, absl::string_view field, absl::string_view name,
-                         absl::string_view instead) const {
-    KITH_RETURN_IF_ERROR(CheckValues(values, field, name, CheckAny));
-    return values.empty() ? absl::OkStatus() : Unsupported(absl::StrCat(field, ".", name), instead);
-  }
-
-  bool for_gateways() const { return audience_ == Audience::kGateways; }
-
-  const Audience audience_;
-};
-
-absl::Status Checker::CheckSource(const Source& source, const std::string& field) const {
-  if (source.ByteSizeLong() == 0) {
-    return Invalid(field,
-                   "must not be empty; name principals or namespaces, or remove the \"from\"");
-  }
-  KITH_RETURN_IF_ERROR(CheckValues(source.principals(), field, "principals", CheckPrincipal));
-  KITH_RETURN_IF_ERROR(
-      CheckValues(source.not_principals(), field, "notPrincipals", CheckPrincipal));
-  KITH_RETURN_IF_ERROR(CheckValues(source.namespaces(), field, "namespaces", CheckNamespace));
-  KITH_RETURN_IF_ERROR(
-      CheckValues(source.not_namespaces(), field, "notNamespaces", CheckNamespace));
-  struct {
-    const Values& values;
-    absl::string_view name;
-  } const unsupported[] = {
-      {source.request_principals(), "requestPrincipals"},
-      {source.not_request_principals(), "notRequestPrincipals"},
-      {source.ip_blocks(), "ipBlocks"},
-      {source.not_ip_blocks(), "notIpBlocks"},
-      {source.remote_ip_blocks(), "remoteIpBlocks"},
-      {source.not_remote_ip_blocks(), "notRemoteIpBlocks"},
-      {source.service_accounts(), "serviceAccounts"},
-      {source.not_service_accounts(), "notServiceAccounts"},
-      {source.trust_domains(), "trustDomains"},
-      {source.not_trust_domains(), "notTrustDomains"},
-  };
-  for (const auto& [values, name] : unsupported) {
-    KITH_RETURN_IF_ERROR(RefuseUse(values, field, name, "name principals or namespaces instead"));
+  const auto slashes = std::count(value.begin(), value.end(), '/');
+  if (slashes > 1 || absl::StartsWith(value, "/") || absl::EndsWith(value, "/")) {
+    return absl::InvalidArgumentError("write \"<service account>\" or \"<namespace>/<account>\"");
   }
   return absl::OkStatus();
 }
 
-absl::Status Checker::CheckPath(absl::string_view value) const {
-  // What is left of a path without its template operators may hold no brace.
-  const std::string literal = absl::StrReplaceAll(value, {{"{**}", ""}, {"{*}", ""}});
-  if (literal.find_first_of("{}") != std::string::npos) {
-    return absl::InvalidArgumentError("\"{\" and \"}\" mean something only as {*} or {**}");
+absl::Status CheckTrustDomain(absl::string_view value) {
+  if (absl::StrContains(value, '/')) {
+    return absl::InvalidArgumentError("a trust domain holds no \"/\"; did you mean principals?");
   }
-  if (literal.size() == value.size() || for_gateways()) return absl::OkStatus();
-  return absl::UnimplementedError(
-      "path templates ({*}, {**}) are not supported yet; name paths, with a \"*\" at one end");
+  const auto stars = std::count(value.begin(), value.end(), '*');
+  const bool at_an_end = absl::StartsWith(value, "*") || absl::EndsWith(value, "*");
+  if (stars > 1 || (stars == 1 && !at_an_end)) {
+    return absl::InvalidArgumentError("one \"*\", at the beginning or the end, is understood");
+  }
+  if (value != absl::AsciiStrToLower(value)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("trust domains are lower-case and \"", value, "\" never matches one"));
+  }
+  return absl::OkStatus();
 }
 
-absl::Status Checker::CheckOperation(const Operation& operation, const std::string& field) const {
-  if (operation.ByteSizeLong() == 0) {
+absl::Status CheckPath(absl::string_view value) {
+  if (Pattern::IsTemplate(value)) {
+    return Pattern::Template(value, Pattern::TemplateBytes::kListed).status();
+  }
+  if (value.find_first_of("{}") == absl::string_view::npos) return absl::OkStatus();
+  return absl::InvalidArgumentError("\"{\" and \"}\" mean something only as {*} or {**}");
+}
+
+using Check = absl::Status (*)(absl::string_view);
+
+absl::Status CheckValues(const Values& values, absl::string_view field, Check check) {
+  for (int i = 0; i < values.size(); ++i) {
+    const std::string at = absl::StrCat(field, "[", i, "]");
+    if (values[i].empty()) return Invalid(at, "is empty; \"*\" matches any value that is present");
+    KITH_RETURN_IF_ERROR(base::Annotate(check(values[i]), at));
+  }
+  return absl::OkStatus();
+}
+
+// How the values of an attribute are written, in a field or under a condition's key.
+Check CheckOf(Attribute attribute) {
+  switch (attribute) {
+    case Attribute::kPrincipal:
+      return CheckPrincipal;
+    case Attribute::kNamespace:
+      return CheckNamespace;
+    case Attribute::kServiceAccount:
+      return CheckServiceAccount;
+    case Attribute::kTrustDomain:
+      return CheckTrustDomain;
+    case Attribute::kSourceIp:
+    case Attribute::kRemoteIp:
+    case Attribute::kDestinationIp:
+      return CheckIpBlock;
+    case Attribute::kDestinationPort:
+      return CheckPort;
+    case Attribute::kPath:
+      return CheckPath;
+    default:
+      return CheckAny;
+  }
+}
+
+struct List {
+  Attribute attribute;
+  absl::string_view name;
+  const Values& values;
+};
+
+absl::Status CheckLists(absl::Span<const List> lists, AuthorizationPolicySpec::Action action,
+                        const std::string& field) {
+  for (const List& list : lists) {
+    if (list.values.empty()) continue;
+    const std::string at = absl::StrCat(field, ".", list.name);
+    if (action == AuthorizationPolicySpec::CUSTOM && IsIdentity(list.attribute)) {
+      return Invalid(at, "a CUSTOM policy cannot ask who the peer is; leave that to its provider");
+    }
+    KITH_RETURN_IF_ERROR(CheckValues(list.values, at, CheckOf(list.attribute)));
+    if (list.attribute == Attribute::kServiceAccount && list.values.size() > kMaxServiceAccounts) {
+      return Invalid(at, absl::StrCat("more than ", kMaxServiceAccounts, "; split the rule"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSource(const Source& from, AuthorizationPolicySpec::Action action,
+                         const std::string& field) {
+  if (from.ByteSizeLong() == 0) {
+    return Invalid(field,
+                   "must not be empty; name principals or namespaces, or remove the \"from\"");
+  }
+  const List lists[] = {
+      {Attribute::kPrincipal, "principals", from.principals()},
+      {Attribute::kPrincipal, "notPrincipals", from.not_principals()},
+      {Attribute::kRequestPrincipal, "requestPrincipals", from.request_principals()},
+      {Attribute::kRequestPrincipal, "notRequestPrincipals", from.not_request_principals()},
+      {Attribute::kNamespace, "namespaces", from.namespaces()},
+      {Attribute::kNamespace, "notNamespaces", from.not_namespaces()},
+      {Attribute::kServiceAccount, "serviceAccounts", from.service_accounts()},
+      {Attribute::kServiceAccount, "notServiceAccounts", from.not_service_accounts()},
+      {Attribute::kTrustDomain, "trustDomains", from.trust_domains()},
+      {Attribute::kTrustDomain, "notTrustDomains", from.not_trust_domains()},
+      {Attribute::kSourceIp, "ipBlocks", from.ip_blocks()},
+      {Attribute::kSourceIp, "notIpBlocks", from.not_ip_blocks()},
+      {Attribute::kRemoteIp, "remoteIpBlocks", from.remote_ip_blocks()},
+      {Attribute::kRemoteIp, "notRemoteIpBlocks", from.not_remote_ip_blocks()},
+  };
+  KITH_RETURN_IF_ERROR(CheckLists(lists, action, field));
+  const int accounts = from.service_accounts_size() + from.not_service_accounts_size();
+  const int others = from.principals_size() + from.not_principals_size() + from.namespaces_size() +
+                     from.not_namespaces_size();
+  if (accounts == 0 || others == 0) return absl::OkStatus();
+  return Invalid(absl::StrCat(field, ".serviceAccounts"),
+                 "cannot stand beside principals or namespaces; keep one of them");
+}
+
+absl::Status CheckOperation(const Operation& to, AuthorizationPolicySpec::Action action,
+                            const std::string& field) {
+  if (to.ByteSizeLong() == 0) {
     return Invalid(field, "must not be empty; name methods, paths or ports, or remove the \"to\"");
   }
-  const auto check_path = [this](absl::string_view value) { return CheckPath(value); };
-  KITH_RETURN_IF_ERROR(CheckValues(operation.ports(), field, "ports", CheckPort));
-  KITH_RETURN_IF_ERROR(CheckValues(operation.not_ports(), field, "notPorts", CheckPort));
-  KITH_RETURN_IF_ERROR(CheckValues(operation.methods(), field, "methods", CheckAny));
-  KITH_RETURN_IF_ERROR(CheckValues(operation.not_methods(), field, "notMethods", CheckAny));
-  KITH_RETURN_IF_ERROR(CheckValues(operation.paths(), field, "paths", check_path));
-  KITH_RETURN_IF_ERROR(CheckValues(operation.not_paths(), field, "notPaths", check_path));
-  constexpr absl::string_view kInstead = "name methods, paths or ports instead";
-  KITH_RETURN_IF_ERROR(RefuseUse(operation.hosts(), field, "hosts", kInstead));
-  return RefuseUse(operation.not_hosts(), field, "notHosts", kInstead);
+  const List lists[] = {
+      {Attribute::kDestinationPort, "ports", to.ports()},
+      {Attribute::kDestinationPort, "notPorts", to.not_ports()},
+      {Attribute::kMethod, "methods", to.methods()},
+      {Attribute::kMethod, "notMethods", to.not_methods()},
+      {Attribute::kPath, "paths", to.paths()},
+      {Attribute::kPath, "notPaths", to.not_paths()},
+      {Attribute::kHost, "hosts", to.hosts()},
+      {Attribute::kHost, "notHosts", to.not_hosts()},
+  };
+  return CheckLists(lists, action, field);
 }
 
-absl::Status Checker::CheckRule(const Rule& rule, const std::string& field) const {
-  if (rule.from_size() > kMaxFrom) {
-    return Invalid(field, absl::StrCat("more than ", kMaxFrom, " from; split the rule"));
+absl::Status CheckCondition(const Condition& condition, AuthorizationPolicySpec::Action action,
+                            const std::string& field) {
+  if (condition.key().empty()) return Invalid(field, "needs a key");
+  if (condition.values().empty() && condition.not_values().empty()) {
+    return Invalid(field, "needs values or notValues");
   }
-  for (int i = 0; i < rule.from_size(); ++i) {
-    const std::string at = absl::StrCat(field, ".from[", i, "]");
-    KITH_RETURN_IF_ERROR(CheckSource(rule.from(i).source(), absl::StrCat(at, ".source")));
-  }
-  for (int i = 0; i < rule.to_size(); ++i) {
-    const std::string at = absl::StrCat(field, ".to[", i, "]");
-    KITH_RETURN_IF_ERROR(CheckOperation(rule.to(i).operation(), absl::StrCat(at, ".operation")));
-  }
-  for (int i = 0; i < rule.when_size(); ++i) {
-    const std::string at = absl::StrCat(field, ".when[", i, "]");
-    if (rule.when(i).key().empty()) return Invalid(at, "needs a key");
-    if (rule.when(i).values().empty() && rule.when(i).not_values().empty()) {
-      return Invalid(at, "needs values or notValues");
-    }
-    KITH_RETURN_IF_ERROR(CheckValues(rule.when(i).values(), at, "values", CheckAny));
-    KITH_RETURN_IF_ERROR(CheckValues(rule.when(i).not_values(), at, "notValues", CheckAny));
-  }
-  if (rule.when_size() == 0) return absl::OkStatus();
-  return Unsupported(absl::StrCat(field, ".when"), "say it with from and to");
+  const auto key = ParseConditionKey(condition.key());
+  KITH_RETURN_IF_ERROR(base::Annotate(key.status(), absl::StrCat(field, ".key")));
+  const List lists[] = {{key->attribute, "values", condition.values()},
+                        {key->attribute, "notValues", condition.not_values()}};
+  return CheckLists(lists, action, field);
 }
 
 }  // namespace
 
-absl::Status ValidateRule(const Rule& rule, const std::string& field, Audience audience) {
-  return Checker(audience).CheckRule(rule, field);
+absl::Status ValidateRule(const Rule& rule, AuthorizationPolicySpec::Action action,
+                          const std::string& field) {
+  if (rule.from_size() > kMaxFrom) {
+    return Invalid(field, absl::StrCat("more than ", kMaxFrom, " from; split the rule"));
+  }
+  for (int i = 0; i < rule.from_size(); ++i) {
+    KITH_RETURN_IF_ERROR(
+        CheckSource(rule.from(i).source(), action, absl::StrCat(field, ".from[", i, "].source")));
+  }
+  for (int i = 0; i < rule.to_size(); ++i) {
+    KITH_RETURN_IF_ERROR(CheckOperation(rule.to(i).operation(), action,
+                                        absl::StrCat(field, ".to[", i, "].operation")));
+  }
+  for (int i = 0; i < rule.when_size(); ++i) {
+    KITH_RETURN_IF_ERROR(
+        CheckCondition(rule.when(i), action, absl::StrCat(field, ".when[", i, "]")));
+  }
+  return absl::OkStatus();
 }
 
 int ParsePort(absl::string_view text) {

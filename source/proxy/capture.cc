@@ -63,7 +63,7 @@ std::shared_ptr<InboundPort> CapturedInbound::PortFor(const base::SocketAddress&
   const auto found = ports_.find(application);
   if (found != ports_.end()) return found->second;
   auto port = std::make_shared<InboundPort>();
-  port->options.bind = worker_.options.capture.inbound;
+  port->options.bind = application;  // Where the client believes it is.
   port->options.application = application;
   port->options.port = application.port();
   port->options.protocol = mesh::Protocol::kDetect;
@@ -120,6 +120,7 @@ class CapturedOutbound::Waiting final : public Session {
   }
 
   void StartDraining() override { Leave(); }
+  void CutOff(const absl::Status&) override { Leave(); }
 
   // Goes on if the snapshot says where; waits for another one otherwise.
   void Resolve() {

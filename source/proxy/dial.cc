@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "source/proxy/alpn.h"
+#include "source/telemetry/reason_status.h"
 
 namespace kith::proxy {
 
@@ -23,12 +25,28 @@ absl::string_view ConnectionFacts::own_serial() const {
 }
 
 absl::Duration ConnectionFacts::Validity(const base::Clock& clock) const {
-  if (!peer || !context) return absl::InfiniteDuration();
-  return std::min(peer->not_after, context->identity().not_after()) - clock.Now();
+  if (!context) return absl::InfiniteDuration();
+  const absl::Time now = clock.Now();
+  absl::Time end = context->identity().not_after();
+  if (peer) end = std::min(end, peer->not_after);
+  const absl::Time broken_until = context->rules().break_glass_until;
+  if (broken_until > now) end = std::max(end, broken_until);
+  return std::min(end - now, context->rules().max_connection_age);
+}
+
+absl::Status ConnectionFacts::Expired(const base::Clock& clock) const {
+  const absl::Duration age = context->rules().max_connection_age;
+  const bool by_age = age <= Validity(clock);
+  const bool by_peer = peer && peer->not_after < context->identity().not_after();
+  const std::string why =
+      by_age ? absl::StrCat("its maximum age of ", absl::FormatDuration(age), " is reached")
+             : absl::StrCat(by_peer ? "the peer's" : "our", " certificate has ended");
+  return telemetry::WithReason(absl::DeadlineExceededError(why), Reason::kConnectionExpired);
 }
 
 Dial::Dial(WorkerState& worker, const mesh::Endpoint& endpoint, mesh::Protocol protocol,
-           absl::string_view sni, absl::AnyInvocable<void(Result)> done)
+           absl::string_view sni, absl::Duration connect_timeout,
+           absl::AnyInvocable<void(Result)> done)
     : worker_(worker),
       tls_(endpoint.tls),
       expected_(endpoint.principals),
@@ -39,7 +57,7 @@ Dial::Dial(WorkerState& worker, const mesh::Endpoint& endpoint, mesh::Protocol p
                                      ? "is the sidecar of that workload running?"
                                      : "is the application listening there?";
   connector_ = net::Connect(
-      worker_.loop, endpoint.address, worker_.options.timeouts.connect, hint,
+      worker_.loop, endpoint.address, connect_timeout, hint,
       [this](absl::StatusOr<std::unique_ptr<net::Stream>> stream) {
         OnConnected(std::move(stream));
       },
@@ -67,10 +85,11 @@ void Dial::OnConnected(absl::StatusOr<std::unique_ptr<net::Stream>> stream) {
   }
   tls::TlsStream::ClientOptions options;
   options.context = context_;
-  options.alpn = ClientAlpn(protocol_);
+  options.alpn = ClientAlpn(protocol_, worker_.options.links);
   options.sni = sni_;
   options.expected = std::move(expected_);
   options.handshake_timeout = worker_.options.timeouts.handshake;
+  options.live = worker_.live;
   handshaking_ = tls::TlsStream::Connect(
       *std::move(stream), std::move(options),
       [this](const tls::HandshakeResult& handshake) { OnHandshake(handshake); });

@@ -29,8 +29,11 @@ struct ConnectionFacts {
   absl::string_view peer_serial() const;
   absl::string_view own_principal() const;
   absl::string_view own_serial() const;
-  // Until the first certificate of either side ends; infinite on plaintext.
+  // Until the first certificate of either side ends or the maximum age is reached, counted from
+  // now; infinite on plaintext.
   absl::Duration Validity(const base::Clock& clock) const;
+  // With what a connection is closed then.
+  absl::Status Expired(const base::Clock& clock) const;
 };
 
 class Dial : public event::Deletable {
@@ -45,7 +48,8 @@ class Dial : public event::Deletable {
   // Calls `done` once, never before the constructor returns. Destroying the dial abandons it;
   // inside `done` it goes to Loop::DeleteLater() instead.
   Dial(WorkerState& worker, const mesh::Endpoint& endpoint, mesh::Protocol protocol,
-       absl::string_view sni, absl::AnyInvocable<void(Result)> done);
+       absl::string_view sni, absl::Duration connect_timeout,
+       absl::AnyInvocable<void(Result)> done);
 
  private:
   void OnConnected(absl::StatusOr<std::unique_ptr<net::Stream>> stream);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "source/proxy/alpn.h"
 namespace kith::proxy {
 
 Endpoint::Endpoint(WorkerState& worker, mesh::Endpoint config, mesh::Protocol protocol,
@@ -11,12 +12,92 @@ Endpoint::Endpoint(WorkerState& worker, mesh::Endpoint config, mesh::Protocol pr
       config_(std::move(config)),
       address_text_(config_.address.ToString()),
       protocol_(protocol),
-      options_(std::move(options)) {}
+      options_([&] {
+        if (options.group == nullptr) options.group = std::make_shared<UpstreamGroup>();
+        return std::move(options);
+      }()) {}
 
-Endpoint::~Endpoint() { worker_.observer.AddUpstreams(-static_cast<int64_t>(connections_.size())); }
+// A request that waits for a connection: the shared one, or one of its own.
+class Endpoint::Waiter final : public event::Deletable {
+ public:
+  Waiter(std::shared_ptr<Endpoint> endpoint, LegCallback done)
+      : endpoint_(std::move(endpoint)), done_(std::move(done)) {}
+  ~Waiter() override { endpoint_->Forget(*this); }
+
+  void Finish(Leg leg) { std::exchange(done_, nullptr)(std::move(leg)); }
+  void DialAlone() {
+    dial_ = endpoint_->StartDial([this](Dial::Result dialed) {
+      endpoint_->worker_.loop.DeleteLater(std::move(dial_));
+      Finish(endpoint_->LegOf(std::move(dialed)));
+    });
+  }
+
+ private:
+  const std::shared_ptr<Endpoint> endpoint_;
+  LegCallback done_;
+  std::unique_ptr<Dial> dial_;
+};
+
+Endpoint::~Endpoint() {
+  worker_.observer.AddUpstreams(-static_cast<int64_t>(connections()));
+  // The last exchange of a link may be ending inside the link's own callback.
+  for (auto& link : links_) {
+    link->Close();
+    worker_.loop.DeleteLater(std::move(link));
+  }
+}
+
+bool Endpoint::MayMultiplex() const {
+  if (config_.tls == mesh::EndpointTls::kPlaintext) return protocol_ == mesh::Protocol::kHttp2;
+  return !single_;
+}
+
+Http2Upstream* Endpoint::UsableLink() {
+  Http2Upstream* usable = nullptr;
+  std::vector<Http2Upstream*> stale;
+  for (const auto& link : links_) {
+    if (!link->IsFresh()) {
+      stale.push_back(link.get());
+    } else if (usable == nullptr && link->HasRoom()) {
+      usable = link.get();
+    }
+  }
+  for (Http2Upstream* link : stale) link->Retire();
+  return usable;
+}
+
+void Endpoint::AddActive() {
+  ++active_;
+  options_.group->AddActive();
+}
+
+void Endpoint::RemoveActive() {
+  --active_;
+  options_.group->RemoveActive();
+}
+
+void Endpoint::Record(mesh::Outcome outcome) {
+  UpstreamGroup& group = *options_.group;
+  const mesh::OutlierDetection& policy = group.policy().outliers;
+  if (!policy.enabled() || !health_.Record(outcome, policy)) return;
+  const uint64_t now_ms = worker_.loop.NowMs();
+  if (health_.ejected(now_ms) || !group.MayEject(now_ms)) return;
+  group.Ejected(health_.Eject(now_ms, policy));
+  worker_.observer.CountEjection();
+}
+
+absl::Duration Endpoint::IdleTimeout() const {
+  const absl::Duration wanted = options_.group->policy().pool.http_idle_timeout;
+  return wanted > absl::ZeroDuration() ? wanted : options_.idle_timeout;
+}
 
 Endpoint::Leg Endpoint::TakeLeg() {
   Leg ready;
+  if (Http2Upstream* link = UsableLink(); link != nullptr) {
+    ready.leg = &link->NewLeg();
+    ready.facts = &link->facts();
+    return ready;
+  }
   while (!idle_.empty() && ready.leg == nullptr) {
     Http1Upstream* upstream = idle_.back();
     idle_.pop_back();
@@ -31,26 +112,94 @@ Endpoint::Leg Endpoint::TakeLeg() {
 }
 
 std::unique_ptr<event::Deletable> Endpoint::AwaitLeg(LegCallback done) {
-  return StartDial([this, done = std::move(done)](Dial::Result dialed) mutable {
-    Leg leg;
-    leg.status = std::move(dialed.status);
-    leg.reason = dialed.reason;
-    if (leg.status.ok()) {
-      Http1Upstream& upstream = Adopt(std::move(dialed));
-      leg.leg = &upstream;
-      leg.facts = &upstream.facts();
+  auto waiter = std::make_unique<Waiter>(shared_from_this(), std::move(done));
+  if (!MayMultiplex()) {
+    waiter->DialAlone();
+    return waiter;
+  }
+  waiters_.push_back(waiter.get());
+  if (shared_dial_ == nullptr) {
+    shared_dial_ = StartDial([this](Dial::Result dialed) { OnSharedDialed(std::move(dialed)); });
+  }
+  return waiter;
+}
+
+void Endpoint::OnSharedDialed(Dial::Result dialed) {
+  worker_.loop.DeleteLater(std::move(shared_dial_));
+  // Those that come from now on wait for the next dial.
+  served_.insert(served_.end(), waiters_.begin(), waiters_.end());
+  waiters_.clear();
+  const absl::Status status = dialed.status;
+  const telemetry::Reason reason = dialed.reason;
+  Leg first;
+  if (status.ok()) first = LegOf(std::move(dialed));
+  while (!served_.empty()) {
+    Waiter* waiter = served_.front();
+    served_.pop_front();
+    if (!status.ok()) {
+      Leg failed;
+      failed.status = status;
+      failed.reason = reason;
+      waiter->Finish(std::move(failed));
+    } else if (first.leg != nullptr) {
+      waiter->Finish(std::exchange(first, Leg()));
+    } else if (Http2Upstream* link = UsableLink(); link != nullptr) {
+      Leg leg;
+      leg.leg = &link->NewLeg();
+      leg.facts = &link->facts();
+      waiter->Finish(std::move(leg));
+    } else {
+      waiter->DialAlone();
     }
-    done(std::move(leg));
-  });
+  }
+  // Everybody who waited for it may have gone.
+  if (first.leg != nullptr) first.leg->Abandon();
+}
+
+Endpoint::Leg Endpoint::LegOf(Dial::Result dialed) {
+  Leg leg;
+  leg.status = std::move(dialed.status);
+  leg.reason = dialed.reason;
+  if (!leg.status.ok()) return leg;
+  const bool multiplexed = config_.tls == mesh::EndpointTls::kPlaintext
+                               ? protocol_ == mesh::Protocol::kHttp2
+                               : IsHttp2(dialed.facts.alpn);
+  if (config_.tls == mesh::EndpointTls::kMutual) single_ = !multiplexed;
+  if (multiplexed) {
+    links_.push_back(
+        std::make_unique<Http2Upstream>(worker_, *this, std::move(dialed), options_.idle_timeout));
+    worker_.observer.AddUpstreams(1);
+    leg.leg = &links_.back()->NewLeg();
+    leg.facts = &links_.back()->facts();
+  } else {
+    Http1Upstream& upstream = Adopt(std::move(dialed));
+    leg.leg = &upstream;
+    leg.facts = &upstream.facts();
+  }
+  return leg;
+}
+
+void Endpoint::Forget(Waiter& waiter) {
+  waiters_.erase(std::remove(waiters_.begin(), waiters_.end(), &waiter), waiters_.end());
+  served_.erase(std::remove(served_.begin(), served_.end(), &waiter), served_.end());
 }
 
 std::unique_ptr<Dial> Endpoint::StartDial(absl::AnyInvocable<void(Dial::Result)> done) {
-  return std::make_unique<Dial>(worker_, config_, protocol_, options_.sni, std::move(done));
+  const absl::Duration wanted = options_.group->policy().pool.connect_timeout;
+  return std::make_unique<Dial>(
+      worker_, config_, protocol_, options_.sni,
+      wanted > absl::ZeroDuration() ? wanted : worker_.options.timeouts.connect,
+      [ticket = UpstreamGroup::Dial(options_.group),
+       done = std::move(done)](Dial::Result result) mutable {
+        ticket.Return();
+        done(std::move(result));
+      });
 }
 
 Http1Upstream& Endpoint::Adopt(Dial::Result dialed) {
   auto owned =
-      std::make_unique<Http1Upstream>(worker_, *this, std::move(dialed), options_.idle_timeout);
+      std::make_unique<Http1Upstream>(worker_, *this, std::move(dialed), IdleTimeout(),
+                                      options_.group->policy().pool.max_requests_per_connection);
   Http1Upstream& upstream = *owned;
   connections_.emplace(&upstream, std::move(owned));
   worker_.observer.AddUpstreams(1);
@@ -65,9 +214,19 @@ void Endpoint::Retire() {
   all.reserve(connections_.size());
   for (const auto& [upstream, owned] : connections_) all.push_back(upstream);
   for (Http1Upstream* upstream : all) upstream->Retire();
+  for (const auto& link : links_) link->Retire();
 }
 
 void Endpoint::OnIdle(Http1Upstream& upstream) { idle_.push_back(&upstream); }
+
+void Endpoint::OnGone(Http2Upstream& upstream) {
+  const auto entry = std::find_if(links_.begin(), links_.end(),
+                                  [&](const auto& link) { return link.get() == &upstream; });
+  if (entry == links_.end()) return;
+  worker_.observer.AddUpstreams(-1);
+  worker_.loop.DeleteLater(std::move(*entry));
+  links_.erase(entry);
+}
 
 void Endpoint::OnGone(Http1Upstream& upstream) {
   idle_.erase(std::remove(idle_.begin(), idle_.end(), &upstream), idle_.end());

@@ -1,26 +1,34 @@
 // One endpoint of a service as a worker uses it: its idle connections, and how busy it is. It lives
 // on through changes of configuration that keep it, and is retired by one that does not. Threads:
-// the worker's loop. Owns: its HTTP connections, idle or busy. Errors: none; dial.h reports what
-// goes wrong on the way.
+// the worker's loop. Owns: its HTTP connections, idle or busy, and links. Errors: none; dial.h
+// reports what goes wrong on the way.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "source/mesh/outlier.h"
 #include "source/mesh/snapshot.h"
 #include "source/proxy/dial.h"
 #include "source/proxy/http1_upstream.h"
+#include "source/proxy/http2_upstream.h"
+#include "source/proxy/upstream_group.h"
 
 namespace kith::proxy {
 
-class Endpoint final : public Http1Upstream::Owner {
+class Endpoint final : public Http1Upstream::Owner,
+                       public Http2Upstream::Owner,
+                       public std::enable_shared_from_this<Endpoint> {
  public:
   struct Options {
     std::string sni;  // The service's host; empty for an application.
     // Below what the other side waits, so that it never closes a connection that is being used.
     absl::Duration idle_timeout = absl::Seconds(60);
+    // Of the service's endpoints; null: it stands alone, without limits.
+    std::shared_ptr<UpstreamGroup> group;
   };
   Endpoint(WorkerState& worker, mesh::Endpoint config, mesh::Protocol protocol, Options options);
   ~Endpoint() override;
@@ -29,8 +37,13 @@ class Endpoint final : public Http1Upstream::Owner {
   const std::string& address_text() const { return address_text_; }
   // Requests and tunnels on it now: what the choice of an endpoint weighs.
   uint32_t active() const { return active_; }
-  void AddActive() { ++active_; }
-  void RemoveActive() { --active_; }
+  void AddActive();
+  void RemoveActive();
+
+  // How it has answered, and whether it is left out for that.
+  void Record(mesh::Outcome outcome);
+  bool ejected() const { return health_.ejected(worker_.loop.NowMs()); }
+  const std::shared_ptr<UpstreamGroup>& group() const { return options_.group; }
 
   // What carries one request: set when the status is OK, for one SendHead().
   struct Leg {
@@ -52,22 +65,38 @@ class Endpoint final : public Http1Upstream::Owner {
   // Not configured any more: idle connections close, busy ones after their exchange.
   void Retire();
 
-  size_t connections() const { return connections_.size(); }
+  size_t connections() const { return connections_.size() + links_.size(); }
 
  private:
+  class Waiter;
+
+  bool MayMultiplex() const;
+  Http2Upstream* UsableLink();
+  void OnSharedDialed(Dial::Result dialed);
+  Leg LegOf(Dial::Result dialed);
+  void Forget(Waiter& waiter);
+  absl::Duration IdleTimeout() const;
   Http1Upstream& Adopt(Dial::Result dialed);
   void OnIdle(Http1Upstream& upstream) override;
   void OnGone(Http1Upstream& upstream) override;
+  void OnGone(Http2Upstream& upstream) override;
 
   WorkerState& worker_;
   const mesh::Endpoint config_;
   const std::string address_text_;
   const mesh::Protocol protocol_;
   const Options options_;
+  mesh::EndpointHealth health_;
   uint32_t active_ = 0;
   bool retired_ = false;
   std::vector<Http1Upstream*> idle_;  // The one used last is the next: others can time out.
   absl::flat_hash_map<Http1Upstream*, std::unique_ptr<Http1Upstream>> connections_;
+  std::vector<std::unique_ptr<Http2Upstream>> links_;  // Rarely more than one.
+  // Requests that came while there was no connection share one dial: most often it brings a link.
+  std::unique_ptr<Dial> shared_dial_;
+  std::deque<Waiter*> waiters_;
+  std::deque<Waiter*> served_;  // Those whose dial is over.
+  bool single_ = false;         // The last connection could not be multiplexed.
 };
 
 }  // namespace kith::proxy

@@ -1,9 +1,11 @@
 #include "source/proxy/exchange.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "source/proxy/local_answer.h"
+#include "source/proxy/peer_headers.h"
 
 namespace kith::proxy {
 
@@ -15,6 +17,12 @@ namespace {
 constexpr size_t kMaxAttempts = 3;
 // Repetitions of a request that found a connection which had just gone.
 constexpr int kMaxRepeats = 2;
+constexpr int kHeadTooLarge = 431;
+
+mesh::Outcome OutcomeOf(int status) {
+  if (status >= 502 && status <= 504) return mesh::Outcome::kGatewayError;
+  return status >= 500 ? mesh::Outcome::kError : mesh::Outcome::kGood;
+}
 
 }  // namespace
 
@@ -55,7 +63,11 @@ void Exchange::Apply(Routing routing) {
       StartAttempt();
       break;
     case Routing::Verdict::kRefuse:
-      Answer(routing.status, record_.reason);
+      if (routing.reply != nullptr) {
+        AnswerWith(*routing.reply);
+      } else {
+        Answer(routing.status, record_.reason);
+      }
       break;
     case Routing::Verdict::kPending:
       waiting_ = std::move(routing.waiting);
@@ -75,15 +87,23 @@ void Exchange::StartAttempt() {
     ForwardOver(ready);
     return;
   }
+  if (!endpoint_->group()->MayAwaitConnection()) {
+    LeaveEndpoint();
+    Answer(StatusOf(Reason::kCircuitOpen), Reason::kCircuitOpen);
+    return;
+  }
   phase_ = Phase::kConnecting;
+  waits_for_leg_ = UpstreamGroup::Await(endpoint_->group());
   waiting_ = endpoint_->AwaitLeg([this](Endpoint::Leg leg) { OnLeg(std::move(leg)); });
 }
 
 void Exchange::OnLeg(Endpoint::Leg leg) {
   worker_.loop.DeleteLater(std::move(waiting_));
+  waits_for_leg_.Return();
   if (leg.status.ok()) {
     ForwardOver(leg);
   } else {
+    if (leg.reason != Reason::kNoIdentity) RecordOutcome(mesh::Outcome::kGatewayError);
     record_.reason = leg.reason;
     record_.detail = std::string(leg.status.message());
     tried_.push_back(endpoint_);
@@ -118,7 +138,21 @@ void Exchange::TakeRequestBody(absl::Span<const uint8_t> bytes) {
 
 void Exchange::TakeRequestEnd(absl::Span<const http::Header> trailers) {
   request_complete_ = true;
-  if (phase_ == Phase::kForwarding) leg_->SendEnd(trailers);
+  if (phase_ != Phase::kForwarding) return;
+  // Applications may merge trailers into the headers.
+  const auto is_dropped = [](const http::Header& trailer) {
+    for (absl::string_view name : PeerHeaders::Dropped()) {
+      if (NamesHeader(name, trailer.name)) return true;
+    }
+    return false;
+  };
+  if (std::none_of(trailers.begin(), trailers.end(), is_dropped)) {
+    leg_->SendEnd(trailers);
+    return;
+  }
+  std::vector<http::Header> kept;
+  std::remove_copy_if(trailers.begin(), trailers.end(), std::back_inserter(kept), is_dropped);
+  leg_->SendEnd(kept);
 }
 
 // ---- The response's way ----
@@ -127,6 +161,7 @@ void Exchange::OnResponseHead(const http::ResponseHead& head) {
   if (!head.is_informational()) {
     response_begun_ = true;
     record_.status = head.status;
+    RecordOutcome(OutcomeOf(head.status));
   }
   downstream_.SendResponseHead(head);
 }
@@ -165,6 +200,9 @@ bool Exchange::MayRepeat(const Failure& failure) const {
 
 void Exchange::OnResponseFailed(const Failure& failure) {
   leg_ = nullptr;
+  // What may be repeated met a connection that was just closing, which says nothing of the
+  // endpoint.
+  if (failure.repeat == Failure::Repeat::kNever) RecordOutcome(mesh::Outcome::kGatewayError);
   if (response_begun_) {
     Break(failure.reason, failure.detail);
     return;
@@ -192,6 +230,28 @@ void Exchange::Answer(int status, Reason reason) {
   record_.response_bytes = downstream_.SendAnswer(status);
 }
 
+void Exchange::AnswerWith(const Reply& reply) {
+  phase_ = Phase::kAnswered;
+  record_.status = reply.status;
+  response_begun_ = true;
+  record_.response_bytes = downstream_.SendReply(reply, request_.method());
+}
+
+size_t Exchange::Downstream::SendReply(const Reply& reply, absl::string_view method) {
+  http::ResponseHead head;
+  head.status = reply.status;
+  for (const auto& [name, value] : reply.headers) head.headers.push_back({name, value});
+  const std::string length = std::to_string(reply.body.size());
+  head.headers.push_back({"content-length", length});
+  const bool has_body = !reply.body.empty() && method != "HEAD";
+  if (has_body) head.framing = {http::BodyKind::kLength, reply.body.size()};
+  SendResponseHead(head);
+  if (!has_body) return 0;
+  SendResponseBody(
+      absl::MakeConstSpan(reinterpret_cast<const uint8_t*>(reply.body.data()), reply.body.size()));
+  return reply.body.size();
+}
+
 void Exchange::FinishIfAnswered() {
   if (request_complete_) FinishAnswered();
 }
@@ -217,7 +277,7 @@ void Exchange::Fail(int status, Reason reason, absl::string_view detail) {
 void Exchange::RefuseUnread(int status, absl::string_view detail) {
   StartRecord();
   record_.detail.assign(detail.data(), detail.size());
-  Answer(status, Reason::kBadRequest);
+  Answer(status, status == kHeadTooLarge ? Reason::kRequestTooLarge : Reason::kBadRequest);
   Finish();
 }
 
@@ -240,6 +300,7 @@ absl::Duration Exchange::patience() const {
 
 void Exchange::OnOutOfPatience() {
   if (phase_ == Phase::kForwarding && !response_begun_) {
+    RecordOutcome(mesh::Outcome::kGatewayError);
     Fail(504, Reason::kUpstreamTimeout, "no response in time");
   } else {
     Break(Reason::kUpstreamTimeout, "nothing moved for too long");
@@ -262,7 +323,12 @@ void Exchange::Abandon(Reason reason, absl::string_view detail) {
   Report();
 }
 
+void Exchange::RecordOutcome(mesh::Outcome outcome) {
+  if (endpoint_ != nullptr) endpoint_->Record(outcome);
+}
+
 void Exchange::ReleaseLeg() {
+  waits_for_leg_.Return();
   if (waiting_ != nullptr) worker_.loop.DeleteLater(std::move(waiting_));
   if (leg_ != nullptr) std::exchange(leg_, nullptr)->Abandon();
 }

@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "source/event/loop.h"
 #include "source/proxy/endpoint.h"
+#include "source/proxy/reply.h"
 #include "source/proxy/request_leg.h"
 #include "source/proxy/stored_request.h"
 #include "source/proxy/worker_state.h"
@@ -35,6 +36,7 @@ struct RequestRecord {
   bool allowed = false;
   std::string policy;
   int rule = -1;
+  std::string request_principal;  // Whom its verified token is for: "issuer/subject".
   telemetry::Reason reason = telemetry::Reason::kNone;
   std::string detail;                         // For logs only.
   const Endpoint* endpoint = nullptr;         // Where it went, if anywhere.
@@ -47,16 +49,22 @@ struct Routing {
 
   static Routing Forward() { return {}; }
   // The reason is in the record.
-  static Routing Refuse(int status) { return {Verdict::kRefuse, status, nullptr}; }
+  static Routing Refuse(int status) { return {Verdict::kRefuse, status, nullptr, nullptr}; }
+  // The same with an answer of its own.
+  static Routing Refuse(Reply reply) {
+    const int status = reply.status;
+    return {Verdict::kRefuse, status, nullptr, std::make_unique<Reply>(std::move(reply))};
+  }
   // The verdict comes later. Destroying `waiting` (the exchange does, when the client goes away)
   // abandons it.
   static Routing Pending(std::unique_ptr<event::Deletable> waiting) {
-    return {Verdict::kPending, 0, std::move(waiting)};
+    return {Verdict::kPending, 0, std::move(waiting), nullptr};
   }
 
   Verdict verdict = Verdict::kForward;
   int status = 0;  // Of a refusal.
   std::unique_ptr<event::Deletable> waiting;
+  std::unique_ptr<Reply> reply;  // To a refusal; null: what its status says.
 };
 
 // The session around a connection: policy, destination, observation.
@@ -75,6 +83,9 @@ class HttpSession {
   virtual std::shared_ptr<Endpoint> Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
                                            RequestRecord& record) = 0;
   virtual void OnRequestDone(const RequestRecord& record) = 0;
+  // The client speaks HTTP/2 from its first byte on: the HTTP/1.1 connection gives it up.
+  virtual void StartHttp2(std::unique_ptr<net::Stream> stream,
+                          absl::Span<const uint8_t> first_bytes) = 0;
   // The connection is closed. The session goes to Loop::DeleteLater().
   virtual void OnConnectionDone() = 0;
 };
@@ -90,6 +101,9 @@ class Exchange final : private ResponseSink {
     virtual void SendResponseTrailers(absl::Span<const http::Header> trailers) = 0;
     // A whole answer of the sidecar's own; returns how long its body is.
     virtual size_t SendAnswer(int status) = 0;
+    // The same with a reply, to a request of this method. What is not overridden sends it as a
+    // response that an upstream might have sent.
+    virtual size_t SendReply(const Reply& reply, absl::string_view method);
     virtual bool response_blocked() const = 0;
     // Exchange::HoldsRequest() may have changed: the request's body may flow.
     virtual void OnRequestFlows() = 0;
@@ -103,6 +117,8 @@ class Exchange final : private ResponseSink {
       : worker_(worker), session_(session), downstream_(downstream) {}
 
   bool active() const { return phase_ != Phase::kNone; }
+  // For a verdict or a leg: nothing of the request goes on.
+  bool waits() const { return phase_ == Phase::kDeciding || phase_ == Phase::kConnecting; }
   // Answered from here; the rest of the request is discarded.
   bool answered() const { return phase_ == Phase::kAnswered; }
   bool request_complete() const { return request_complete_; }
@@ -155,8 +171,10 @@ class Exchange final : private ResponseSink {
   void OnLeg(Endpoint::Leg leg);
   void ForwardOver(const Endpoint::Leg& leg);
   void LeaveEndpoint();
+  void RecordOutcome(mesh::Outcome outcome);
   void ReleaseLeg();
   void Answer(int status, telemetry::Reason reason);
+  void AnswerWith(const Reply& reply);
   bool MayRepeat(const Failure& failure) const;
   void Report();
   void Finish();
@@ -167,9 +185,10 @@ class Exchange final : private ResponseSink {
   Phase phase_ = Phase::kNone;
   StoredRequest request_;
   RequestRecord record_;
-  std::unique_ptr<event::Deletable> waiting_;  // For a verdict or a leg.
   std::shared_ptr<Endpoint> endpoint_;
   std::vector<std::shared_ptr<Endpoint>> tried_;
+  std::unique_ptr<event::Deletable> waiting_;  // For a verdict or a leg.
+  UpstreamGroup::Ticket waits_for_leg_;
   RequestLeg* leg_ = nullptr;
   int repeats_ = 0;
   bool body_sent_ = false;  // Bytes that are not kept went over a leg.

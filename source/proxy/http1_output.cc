@@ -19,7 +19,8 @@ void AppendRequestHead(const StoredRequest& request, std::string& out) {
   (void)http::WriteRequestLine(request.method(), request.path(), out);
   // Content-Length is an end-to-end header and among these already.
   for (const http::Header& header : request.headers()) {
-    AppendHeader(header.name, header.value, out);
+    // What HTTP/2 lets through means something else here without Connection.
+    if (!http::IsHopByHop(header.name)) AppendHeader(header.name, header.value, out);
   }
   if (request.framing().kind == http::BodyKind::kChunked) {
     AppendHeader("Transfer-Encoding", "chunked", out);

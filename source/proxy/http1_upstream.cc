@@ -20,13 +20,14 @@ constexpr double kFreshShare = 0.8;
 }  // namespace
 
 Http1Upstream::Http1Upstream(WorkerState& worker, Owner& owner, Dial::Result dialed,
-                             absl::Duration idle_timeout)
+                             absl::Duration idle_timeout, uint64_t max_exchanges)
     : worker_(worker),
       owner_(owner),
       stream_(std::move(dialed.stream)),
       facts_(std::move(dialed.facts)),
       parser_(http::Http1Parser::Kind::kResponse, *this),
       idle_timeout_(idle_timeout),
+      max_exchanges_(max_exchanges),
       stale_at_ms_(worker.AfterShareOf(facts_.Validity(*worker.options.clock), kFreshShare)),
       idle_deadline_(worker.loop, [this] { Go(); }) {
   stream_->SetHandler(this);
@@ -139,8 +140,11 @@ void Http1Upstream::OnMessageComplete() { response_done_ = true; }
 void Http1Upstream::FinishExchange() {
   ResponseSink* sink = std::exchange(sink_, nullptr);
   // An answer before the request's end leaves the rest of the body in the way of the next exchange.
-  const bool keep = reusable_ && request_sent_ && !retiring_ && IsFresh();
+  const bool keep =
+      reusable_ && request_sent_ && !retiring_ && IsFresh() && exchanges_ < max_exchanges_;
   if (keep) {
+    // The last of a response may have been too much for who reads it; the next has another reader.
+    if (paused_) ResumeResponse();
     const uint64_t left_ms = stale_at_ms_ - worker_.loop.NowMs();
     absl::Duration wait = idle_timeout_;
     if (stale_at_ms_ != UINT64_MAX) {

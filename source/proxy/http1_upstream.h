@@ -29,8 +29,8 @@ class Http1Upstream final : public event::Deletable,
     virtual void OnGone(Http1Upstream& upstream) = 0;
   };
 
-  Http1Upstream(WorkerState& worker, Owner& owner, Dial::Result dialed,
-                absl::Duration idle_timeout);
+  Http1Upstream(WorkerState& worker, Owner& owner, Dial::Result dialed, absl::Duration idle_timeout,
+                uint64_t max_exchanges);
 
   const ConnectionFacts& facts() const { return facts_; }
   // False once its certificates are near their end: it takes no new exchange.
@@ -45,8 +45,14 @@ class Http1Upstream final : public event::Deletable,
   void SendBody(absl::Span<const uint8_t> bytes) override;
   void SendEnd(absl::Span<const http::Header> trailers) override;
   bool write_blocked() const override { return stream_->write_blocked(); }
-  void PauseResponse() override { stream_->PauseReading(); }
-  void ResumeResponse() override { stream_->ResumeReading(); }
+  void PauseResponse() override {
+    paused_ = true;
+    stream_->PauseReading();
+  }
+  void ResumeResponse() override {
+    paused_ = false;
+    stream_->ResumeReading();
+  }
   void Abandon() override;
 
  private:
@@ -71,6 +77,7 @@ class Http1Upstream final : public event::Deletable,
   ConnectionFacts facts_;
   http::Http1Parser parser_;
   absl::Duration idle_timeout_;
+  const uint64_t max_exchanges_;
   uint64_t stale_at_ms_;
   Deadline idle_deadline_;
   ResponseSink* sink_ = nullptr;  // Of the exchange in flight.
@@ -79,6 +86,7 @@ class Http1Upstream final : public event::Deletable,
   bool response_begun_ = false;
   bool response_done_ = false;
   bool reusable_ = false;  // As far as the response's head says.
+  bool paused_ = false;
   bool retiring_ = false;
   bool gone_ = false;
   uint64_t exchanges_ = 0;

@@ -6,6 +6,7 @@
 #include "source/http/serialize.h"
 #include "source/proxy/http1_output.h"
 #include "source/proxy/local_answer.h"
+#include "source/telemetry/reason_status.h"
 
 namespace kith::proxy {
 
@@ -16,6 +17,7 @@ namespace {
 
 // Of a refused request's body: less is read so that the connection can go on, more closes it.
 constexpr uint64_t kMaxDiscarded = 64 * 1024;
+constexpr absl::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 constexpr absl::Duration kLinger = absl::Seconds(5);
 // The client side stops at four fifths (http1_upstream.cc), so this is rarely met.
 constexpr double kSaysCloseShare = 0.9;
@@ -39,7 +41,7 @@ void HttpConnection::Start(absl::Span<const uint8_t> first_bytes) {
   stream_->SetHandler(this);
   SetDeadline();
   if (!first_bytes.empty()) OnData(first_bytes);
-  if (phase_ != Phase::kClosed && unread_.empty()) stream_->ResumeReading();
+  if (phase_ != Phase::kClosed && !exchange_.HoldsRequest()) stream_->ResumeReading();
 }
 
 void HttpConnection::StartDraining() {
@@ -51,12 +53,39 @@ void HttpConnection::StartDraining() {
 
 void HttpConnection::OnData(absl::Span<const uint8_t> bytes) {
   if (phase_ == Phase::kLingering) return;
+  if (first_) {
+    TakeFirst(bytes);
+    return;
+  }
   if (!unread_.empty() || exchange_.HoldsRequest()) {
     unread_.insert(unread_.end(), bytes.begin(), bytes.end());
     stream_->PauseReading();
     return;
   }
   Consume(bytes);
+}
+
+// No request of HTTP/1.1 begins as HTTP/2 does, so a few bytes decide.
+void HttpConnection::TakeFirst(absl::Span<const uint8_t> bytes) {
+  unread_.insert(unread_.end(), bytes.begin(), bytes.end());
+  const size_t seen = std::min(unread_.size(), kHttp2Preface.size());
+  const bool matches = std::equal(unread_.begin(), unread_.begin() + static_cast<ptrdiff_t>(seen),
+                                  kHttp2Preface.begin(),
+                                  [](uint8_t a, char b) { return a == static_cast<uint8_t>(b); });
+  if (matches && seen < kHttp2Preface.size() && !eof_) {
+    deadline_.Set(worker_.options.timeouts.head);
+    return;
+  }
+  std::vector<uint8_t> held;
+  held.swap(unread_);
+  first_ = false;
+  if (!matches || seen < kHttp2Preface.size()) {
+    Consume(held);
+    return;
+  }
+  phase_ = Phase::kClosed;
+  deadline_.Clear();
+  session_.StartHttp2(std::move(stream_), held);
 }
 
 void HttpConnection::Consume(absl::Span<const uint8_t> bytes) {
@@ -183,15 +212,21 @@ void HttpConnection::SendResponseTrailers(absl::Span<const http::Header> trailer
   last_chunk_sent_ = true;
 }
 
-size_t HttpConnection::SendAnswer(int status) {
+size_t HttpConnection::SendAnswer(int status) { return SendLocal({.status = status}); }
+
+size_t HttpConnection::SendReply(const Reply& reply, absl::string_view) {
+  return SendLocal({.status = reply.status, .reply = &reply});
+}
+
+size_t HttpConnection::SendLocal(LocalAnswer answer) {
   response_body_ = BodyKind::kNone;
   // The rest of the request is still to come, which need not end the connection.
   close_after_ = close_after_ || !keep_alive_ || draining_ || eof_;
   std::string& out = worker_.scratch;
   out.clear();
-  const size_t body = AppendAnswer(
-      {status, close_after_, to_head_ ? LocalAnswer::Body::kNotSent : LocalAnswer::Body::kSent},
-      out);
+  answer.close = close_after_;
+  if (to_head_) answer.body = LocalAnswer::Body::kNotSent;
+  const size_t body = AppendAnswer(answer, out);
   stream_->Write(out);
   return body;
 }
@@ -235,6 +270,9 @@ void HttpConnection::OnEnd() {
   eof_ = true;
   if (phase_ == Phase::kLingering) {
     Close();
+  } else if (first_ && !unread_.empty()) {
+    TakeFirst({});
+    if (serving()) OnEnd();
   } else if (!unread_.empty()) {
     return;  // ResumeInput() comes back to it.
   } else if (!exchange_.active()) {
@@ -248,7 +286,7 @@ void HttpConnection::OnEnd() {
 }
 
 void HttpConnection::OnClosed(absl::Status status) {
-  exchange_.Abandon(Reason::kConnectionReset, status.message());
+  exchange_.Abandon(telemetry::ReasonOf(status, Reason::kConnectionReset), status.message());
   Close();
 }
 
@@ -296,6 +334,13 @@ void HttpConnection::OnDeadline() {
     worker_.observer.CountBadRequest("head_timeout");
     RefuseHead(408, "the request's head did not arrive in time");
   }
+}
+
+void HttpConnection::CutOff(const absl::Status& status) {
+  if (phase_ == Phase::kClosed) return;
+  exchange_.Abandon(telemetry::ReasonOf(status, Reason::kConnectionReset), status.message());
+  stream_->Reset();
+  Close();
 }
 
 void HttpConnection::Close() {

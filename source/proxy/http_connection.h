@@ -2,7 +2,7 @@
 // its exchange, with back-pressure both ways.
 // Threads: the worker's loop. Owns: the stream and the exchange.
 // Errors: a malformed request is answered and the connection closed; a response that breaks off
-// ends the connection with a reset.
+// ends the connection with a reset. A client that speaks HTTP/2 instead is handed to the session.
 #pragma once
 
 #include <memory>
@@ -13,10 +13,12 @@
 #include "source/net/stream.h"
 #include "source/proxy/deadline.h"
 #include "source/proxy/exchange.h"
+#include "source/proxy/local_answer.h"
 
 namespace kith::proxy {
 
-class HttpConnection final : private net::StreamHandler,
+class HttpConnection final : public event::Deletable,
+                             private net::StreamHandler,
                              private http::Http1Handler,
                              private Exchange::Downstream {
  public:
@@ -28,6 +30,8 @@ class HttpConnection final : private net::StreamHandler,
   void Start(absl::Span<const uint8_t> first_bytes);
   // Closes when idle, now or after the exchange in flight.
   void StartDraining();
+  // Breaks off what is in flight, with the status' reason.
+  void CutOff(const absl::Status& status);
 
  private:
   enum class Phase : uint8_t {
@@ -51,15 +55,18 @@ class HttpConnection final : private net::StreamHandler,
   void SendResponseBody(absl::Span<const uint8_t> bytes) override;
   void SendResponseTrailers(absl::Span<const http::Header> trailers) override;
   size_t SendAnswer(int status) override;
+  size_t SendReply(const Reply& reply, absl::string_view method) override;
   bool response_blocked() const override { return stream_->write_blocked(); }
   void OnRequestFlows() override { ResumeInput(); }
   void OnExchangeDone() override;
   void OnExchangeBroken() override;
 
   bool serving() const { return phase_ == Phase::kServing; }
+  void TakeFirst(absl::Span<const uint8_t> bytes);
   void Consume(absl::Span<const uint8_t> bytes);
   void PauseParser();
   void ResumeInput();
+  size_t SendLocal(LocalAnswer answer);
   bool MustClose() const;
   void RefuseMalformed(const absl::Status& error);
   void RefuseHead(int status, absl::string_view detail);
@@ -79,6 +86,7 @@ class HttpConnection final : private net::StreamHandler,
   const uint64_t ends_at_ms_;        // Then an idle connection is closed.
 
   Phase phase_ = Phase::kServing;
+  bool first_ = true;            // Nothing was parsed yet.
   std::vector<uint8_t> unread_;  // Held back until the exchange can take it.
   bool parser_paused_ = false;
   bool in_feed_ = false;

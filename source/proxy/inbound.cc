@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "source/proxy/alpn.h"
+#include "source/proxy/judge.h"
+#include "source/proxy/proxy_protocol.h"
 #include "source/tls/client_hello.h"
 
 namespace kith::proxy {
@@ -81,9 +83,26 @@ void InboundSession::Start() {
 
 void InboundSession::StartDraining() {
   if (http_ != nullptr) http_->StartDraining();
+  if (http2_ != nullptr) http2_->StartDraining();
+}
+
+void InboundSession::CutOff(const absl::Status& status) {
+  if (http2_ != nullptr) {
+    http2_->CutOff(status);
+  } else if (http_ != nullptr) {
+    http_->CutOff(status);
+  } else if (tunnel_ != nullptr) {
+    tunnel_->Abort(status);
+  } else {
+    Refuse(Reason::kShuttingDown, std::string(status.message()));
+  }
 }
 
 void InboundSession::OnConfigChanged() {
+  // A link takes its peer to a newer certificate as soon as there is one: nothing is lost by it.
+  if (http2_ != nullptr && facts_.alpn == kLinkAlpn && facts_.context != worker_.tls) {
+    http2_->StartDraining();
+  }
   if (tunnel_ == nullptr || DecideTcp().allowed) return;
   // Requests are decided one by one; a tunnel was decided when it began.
   tunnel_->Abort(absl::PermissionDeniedError("a new policy no longer allows the connection"));
@@ -100,9 +119,9 @@ void InboundSession::OnData(absl::Span<const uint8_t> bytes) {
   const bool strict = Mode() == mesh::MtlsMode::kStrict;
   switch (hello.kind) {
     case tls::ClientHello::Kind::kHello:
-      if (strict || OffersMesh(hello.alpn)) {
+      if (strict || OffersMesh(hello.alpn) || TakesAnyTls()) {
         StartTls(hello);
-      } else if (protocol_ != mesh::Protocol::kHttp) {
+      } else if (protocol_ == mesh::Protocol::kTcp || protocol_ == mesh::Protocol::kDetect) {
         StartProtocol(peeked_);  // The application's own TLS passes through.
       } else {
         Refuse(Reason::kNoSharedAlpn, "TLS without a mesh protocol on a PERMISSIVE HTTP port");
@@ -140,6 +159,11 @@ void InboundSession::OnPeekTimeout() {
   StartProtocol(peeked_);
 }
 
+bool InboundSession::TakesAnyTls() const {
+  return worker_.tls != nullptr &&
+         worker_.tls->rules().ForPort(port_.options.port) != tls::ClientCertificate::kRequire;
+}
+
 void InboundSession::StartTls(const tls::ClientHello& hello) {
   if (worker_.tls == nullptr) {
     Refuse(Reason::kNoIdentity, "no certificate of our own yet; is the control plane reachable?");
@@ -149,8 +173,10 @@ void InboundSession::StartTls(const tls::ClientHello& hello) {
   if (protocol_ == mesh::Protocol::kDetect) protocol_ = ProtocolOf(hello.alpn);
   tls::TlsStream::ServerOptions options;
   options.context = worker_.tls;
-  options.alpn = ServerAlpn(protocol_);
+  options.alpn = ServerAlpn(protocol_, worker_.options.links);
   options.handshake_timeout = worker_.options.timeouts.handshake;
+  options.client_certificate = worker_.tls->rules().ForPort(port_.options.port);
+  options.live = worker_.live;
   options.first_bytes = std::move(peeked_);
   peeked_.clear();
   handshaking_ = tls::TlsStream::Accept(
@@ -168,6 +194,10 @@ void InboundSession::OnHandshake(const tls::HandshakeResult& handshake) {
     return;
   }
   facts_.peer = handshake.peer;
+  if (facts_.peer) {
+    certificate_.serial = facts_.peer->leaf.serial;
+    certificate_.fingerprint = facts_.peer->leaf.sha256;
+  }
   stream_ = std::move(handshaking_);
   StartProtocol({});
 }
@@ -179,6 +209,10 @@ void InboundSession::StartProtocol(absl::Span<const uint8_t> first_bytes) {
   }
   if (protocol_ == mesh::Protocol::kTcp) {
     StartTunnel(first_bytes);
+    return;
+  }
+  if (IsHttp2(facts_.alpn)) {
+    StartHttp2(std::move(stream_), first_bytes);
     return;
   }
   http_ = std::make_unique<HttpConnection>(worker_, *this, std::move(stream_),
@@ -212,12 +246,22 @@ void InboundSession::Detect(absl::Span<const uint8_t> first_bytes) {
 
 // ---- TCP ----
 
-policy::Decision InboundSession::DecideTcp() const {
+policy::Request InboundSession::Peer() const {
   policy::Request request;
-  request.kind = policy::Request::Kind::kTcp;
-  request.peer = facts_.peer ? &facts_.peer->id : nullptr;
+  if (facts_.peer) {
+    request.peer = &facts_.peer->id;
+    request.certificate = &certificate_;
+  }
+  request.source = &remote_;
+  request.destination = &port_.options.bind;
   request.destination_port = port_.options.port;
-  return worker_.config.policies->Decide(request);
+  request.sni = facts_.sni;
+  request.scheme = facts_.tls_version.empty() ? "http" : "https";
+  return request;
+}
+
+policy::Decision InboundSession::DecideTcp() const {
+  return Decide(*worker_.config.policies, Peer());
 }
 
 void InboundSession::StartTunnel(absl::Span<const uint8_t> first_bytes) {
@@ -227,6 +271,10 @@ void InboundSession::StartTunnel(absl::Span<const uint8_t> first_bytes) {
   rule_ = decision.rule;
   if (!decision.allowed) {
     RefuseByPolicy(decision);
+    return;
+  }
+  if (std::string limit; !JudgeConnection(worker_, Peer(), limit)) {
+    Refuse(Reason::kRateLimited, limit);
     return;
   }
   if (first_bytes.data() != peeked_.data()) peeked_.assign(first_bytes.begin(), first_bytes.end());
@@ -246,10 +294,20 @@ void InboundSession::OnApplicationDialed(Dial::Result result) {
     return;
   }
   port_.application->AddActive();
+  if (port_.options.proxy_protocol == ProxyProtocol::kV2) {
+    result.stream->Write(EncodeProxyHeader({.source = remote_,
+                                            .destination = port_.options.bind,
+                                            .tls_version = facts_.tls_version,
+                                            .spiffe_id = facts_.peer_principal()}));
+  }
   tunnel_ = std::make_unique<Tunnel>(std::move(stream_), std::move(result.stream), peeked_,
                                      worker_.options.timeouts.idle,
                                      [this](absl::Status status) { OnTunnelDone(status); });
   peeked_ = {};
+  if (facts_.context != nullptr) {
+    tunnel_->EndAfter(facts_.Validity(*worker_.options.clock),
+                      facts_.Expired(*worker_.options.clock));
+  }
   worker_.observer.TunnelOpened(Record());
 }
 
@@ -264,23 +322,31 @@ void InboundSession::OnTunnelDone(absl::Status status) {
 
 // ---- HTTP ----
 
+void InboundSession::StartHttp2(std::unique_ptr<net::Stream> stream,
+                                absl::Span<const uint8_t> first_bytes) {
+  if (http_ != nullptr) worker_.loop.DeleteLater(std::move(http_));
+  http2_ = std::make_unique<Http2Connection>(worker_, *this, std::move(stream),
+                                             facts_.Validity(*worker_.options.clock));
+  http2_->Start(first_bytes);
+}
+
 Routing InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
                               RequestRecord& record, Decided) {
-  http::Header added[2];
-  size_t added_count = 0;
-  record.request_id = worker_.observer.RequestId(head, added, added_count);
+  http::Header id[1];
+  size_t id_count = 0;
+  record.request_id = worker_.observer.RequestId(head, id, id_count);
+  added_.assign(id, id + id_count);
   // HTTP/1.0 may come without, and leaves here as HTTP/1.1.
   const std::string application = port_.options.application.ToString();
-  if (head.host.empty()) added[added_count++] = {"Host", application};
-  // Only a proxy in front of the application may speak of the peer's certificate, and what this one
-  // received was written by the peer.
-  constexpr absl::string_view kDropped[] = {"x-forwarded-client-cert"};
+  if (head.host.empty()) added_.push_back({"Host", application});
+  peer_headers_.Add(port_.options.peer_headers, head.headers, facts_.peer ? &*facts_.peer : nullptr,
+                    facts_.context != nullptr ? &facts_.context->identity().id() : nullptr, added_);
 
   absl::string_view path = head.path;
   const mesh::PathNormalization normalization = worker_.config.snapshot->modes.path_normalization;
   const http::PathOutcome outcome = http::NormalizePath(PathModeOf(normalization), path, path_);
   if (outcome == http::PathOutcome::kChanged) path = path_;
-  out.Assign(head, path, kDropped, absl::MakeSpan(added, added_count));
+  out.Assign(head, path, PeerHeaders::Dropped(), added_);
   if (head.is_connect) {
     record.reason = Reason::kBadRequest;
     record.detail = "CONNECT is not supported";
@@ -302,22 +368,7 @@ Routing InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
   }
   record.reason = Reason::kNone;
 
-  policy::Request request;
-  request.kind = policy::Request::Kind::kHttp;
-  request.peer = facts_.peer ? &facts_.peer->id : nullptr;
-  request.destination_port = port_.options.port;
-  request.method = head.method;
-  request.path = path.substr(0, path.find('?'));
-  const policy::Decision decision = policies.Decide(request);
-  worker_.observer.CountDecision(request.kind, decision);
-  record.decided = true;
-  record.allowed = decision.allowed;
-  record.policy.assign(decision.policy.data(), decision.policy.size());
-  record.rule = decision.rule;
-  if (decision.allowed) return Routing::Forward();
-  record.reason = Reason::kPolicyDenied;
-  if (decision.policy.empty()) record.detail = policies.unmatched();
-  return Routing::Refuse(403);
+  return JudgeRequest(worker_, Peer(), out, record);
 }
 
 std::shared_ptr<Endpoint> InboundSession::Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,

@@ -13,7 +13,9 @@
 #include "source/proxy/detect.h"
 #include "source/proxy/dial.h"
 #include "source/proxy/endpoint.h"
+#include "source/proxy/http2_connection.h"
 #include "source/proxy/http_connection.h"
+#include "source/proxy/peer_headers.h"
 #include "source/proxy/session.h"
 #include "source/proxy/tunnel.h"
 #include "source/tls/client_hello.h"
@@ -42,6 +44,7 @@ class InboundSession final : public Session, private net::StreamHandler, public 
 
   // proxy::Session
   void StartDraining() override;
+  void CutOff(const absl::Status& status) override;
   void OnConfigChanged() override;
 
  private:
@@ -56,10 +59,14 @@ class InboundSession final : public Session, private net::StreamHandler, public 
   std::shared_ptr<Endpoint> Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
                                    RequestRecord& record) override;
   void OnRequestDone(const RequestRecord& record) override;
+  void StartHttp2(std::unique_ptr<net::Stream> stream,
+                  absl::Span<const uint8_t> first_bytes) override;
   void OnConnectionDone() override;
 
   mesh::MtlsMode Mode() const;
   void OnPeekTimeout();
+  // The port's rules do not ask every TLS client for an identity of the mesh.
+  bool TakesAnyTls() const;
   void StartTls(const tls::ClientHello& hello);
   void OnHandshake(const tls::HandshakeResult& handshake);
   // The bytes from here on are the application's protocol.
@@ -68,6 +75,8 @@ class InboundSession final : public Session, private net::StreamHandler, public 
   void StartTunnel(absl::Span<const uint8_t> first_bytes);
   void OnApplicationDialed(Dial::Result result);
   void OnTunnelDone(absl::Status status);
+  // What policies may know of the connection.
+  policy::Request Peer() const;
   policy::Decision DecideTcp() const;
   ConnectionRecord Record() const;
   void RefuseByPolicy(const policy::Decision& decision);
@@ -88,7 +97,9 @@ class InboundSession final : public Session, private net::StreamHandler, public 
   std::vector<uint8_t> peeked_;
   ConnectionFacts facts_;
   std::unique_ptr<Detection> detection_;
+  policy::CertificateView certificate_;  // Into facts_.
   std::unique_ptr<HttpConnection> http_;
+  std::unique_ptr<Http2Connection> http2_;
   std::unique_ptr<Dial> dial_;
   std::unique_ptr<Tunnel> tunnel_;
   // The decision that let a tunnel through, for its log line.
@@ -96,6 +107,8 @@ class InboundSession final : public Session, private net::StreamHandler, public 
   int rule_ = -1;
   std::string path_;            // Normalized, of the request being routed.
   bool stream_silent_ = false;  // It sent nothing while TLS was awaited.
+  PeerHeaders peer_headers_;
+  std::vector<http::Header> added_;  // To the request being routed.
   bool left_ = false;
 };
 

@@ -1,15 +1,12 @@
 #include "source/proxy/local_answer.h"
 
-#include "absl/strings/string_view.h"
 #include "source/http/serialize.h"
 
 namespace kith::proxy {
 
 using telemetry::Reason;
 
-namespace {
-
-absl::string_view BodyOf(int status) {
+absl::string_view AnswerText(int status) {
   switch (status) {
     case 403:
       return "RBAC: access denied";  // Istio's, to the letter.
@@ -26,8 +23,6 @@ absl::string_view BodyOf(int status) {
   }
 }
 
-}  // namespace
-
 int StatusOf(Reason reason) {
   switch (reason) {
     case Reason::kUpstreamTimeout:
@@ -41,10 +36,17 @@ int StatusOf(Reason reason) {
 }
 
 size_t AppendAnswer(const LocalAnswer& answer, std::string& out) {
-  const absl::string_view body = BodyOf(answer.status);
+  const absl::string_view body =
+      answer.reply == nullptr ? AnswerText(answer.status) : absl::string_view(answer.reply->body);
   (void)http::WriteStatusLine(answer.status, http::ReasonPhrase(answer.status), out);
   (void)http::WriteHeader("Content-Length", std::to_string(body.size()), out);
-  (void)http::WriteHeader("Content-Type", "text/plain", out);
+  if (answer.reply == nullptr) {
+    (void)http::WriteHeader("Content-Type", "text/plain", out);
+  } else {
+    for (const auto& [name, value] : answer.reply->headers) {
+      (void)http::WriteHeader(name, value, out);
+    }
+  }
   if (answer.close) (void)http::WriteHeader("Connection", "close", out);
   http::EndHead(out);
   if (answer.body == LocalAnswer::Body::kNotSent) return 0;

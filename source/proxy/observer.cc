@@ -8,6 +8,7 @@
 #include "source/proxy/exchange.h"
 #include "source/telemetry/access_log.h"
 #include "source/telemetry/families.h"
+#include "source/telemetry/reason_status.h"
 
 namespace kith::proxy {
 
@@ -30,8 +31,11 @@ string_view ResponseFlags(telemetry::Reason reason) {
   switch (reason) {
     case Reason::kNone:
     case Reason::kPolicyDenied:
+    case Reason::kTokenRefused:
     case Reason::kBadRequest:
       return "-";
+    case Reason::kRateLimited:
+      return "RL";
     case Reason::kNoEndpoint:
       return "UH";
     case Reason::kUnknownService:
@@ -45,6 +49,7 @@ string_view ResponseFlags(telemetry::Reason reason) {
     case Reason::kConnectionReset:
       return "DC";
     case Reason::kOverload:
+    case Reason::kCircuitOpen:
       return "UO";
     default:
       return "UF";
@@ -162,8 +167,16 @@ void Observer::CountRefused(Direction direction, telemetry::Reason reason) {
       .Add();
 }
 
+void Observer::CountEnded(telemetry::Reason reason) {
+  series_->shard.GetCounter(telemetry::kConnectionsEnded, {telemetry::Name(reason)}).Add();
+}
+
 void Observer::CountUpstreamConnect(bool connected) {
   series_->shard.GetCounter(telemetry::kUpstreamConnects, {connected ? "ok" : "failed"}).Add();
+}
+
+void Observer::CountEjection() {
+  series_->shard.GetCounter(telemetry::kUpstreamEjections, {}).Add();
 }
 
 void Observer::CountRetry(telemetry::Reason reason) {
@@ -180,6 +193,17 @@ void Observer::CountDecision(policy::Request::Kind kind, const policy::Decision&
       .GetCounter(telemetry::kPolicyDecisions,
                   {decision.allowed ? "allow" : "deny", policy,
                    kind == policy::Request::Kind::kHttp ? "http" : "tcp"})
+      .Add();
+}
+
+void Observer::CountToken(string_view result) {
+  series_->shard.GetCounter(telemetry::kTokens, {result}).Add();
+}
+
+void Observer::CountRateLimited(policy::Request::Kind kind, string_view policy) {
+  series_->shard
+      .GetCounter(telemetry::kRateLimitRefusals,
+                  {policy, kind == policy::Request::Kind::kHttp ? "http" : "tcp"})
       .Add();
 }
 
@@ -228,6 +252,12 @@ void Observer::TunnelOpened(const ConnectionRecord& record) {
 void Observer::TunnelClosed(const ConnectionRecord& record, uint64_t to_server,
                             uint64_t to_client) {
   TcpCounter(telemetry::kTcpClosed, record).Add();
+  if (record.status != nullptr) {
+    using telemetry::Reason;
+    const Reason reason = telemetry::ReasonOf(*record.status, record.reason);
+    // Those of a revoked peer are counted where they are found, whatever they carry.
+    if (reason == Reason::kConnectionExpired || reason == Reason::kPolicyDenied) CountEnded(reason);
+  }
   TcpCounter(telemetry::kTcpReceivedBytes, record).Add(to_server);
   TcpCounter(telemetry::kTcpSentBytes, record).Add(to_client);
   LogConnection(record, to_server, to_client);
@@ -264,8 +294,9 @@ void Observer::LogConnection(const ConnectionRecord& record, uint64_t received, 
     detail = std::string(record.status->message());
     entry.detail = detail;
     if (entry.reason == telemetry::Reason::kNone) {
-      entry.reason = absl::IsDeadlineExceeded(*record.status) ? telemetry::Reason::kIdleTimeout
-                                                              : telemetry::Reason::kConnectionReset;
+      entry.reason = telemetry::ReasonOf(*record.status, absl::IsDeadlineExceeded(*record.status)
+                                                             ? telemetry::Reason::kIdleTimeout
+                                                             : telemetry::Reason::kConnectionReset);
     }
   }
   options_.access_log->Write(entry);
@@ -284,6 +315,7 @@ void Observer::RecordRequest(const ConnectionRecord& connection, const RequestRe
   entry.source.address = source;
   if (request.endpoint != nullptr) entry.destination.address = request.endpoint->address_text();
   entry.request_id = request.request_id;
+  entry.request_principal = request.request_principal;
   entry.host = request.host;
   entry.status = request.status;
   entry.bytes_received = request.request_bytes;

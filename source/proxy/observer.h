@@ -35,10 +35,16 @@ class Observer {
   void AddUpstreams(int64_t change);
   uint64_t upstreams() const { return upstreams_; }
   void CountRefused(Direction direction, telemetry::Reason reason);
+  // A live connection that this sidecar ended, unasked by either side.
+  void CountEnded(telemetry::Reason reason);
   void CountUpstreamConnect(bool connected);
+  void CountEjection();
   void CountRetry(telemetry::Reason reason);
   void CountBadRequest(absl::string_view reason);
   void CountDecision(policy::Request::Kind kind, const policy::Decision& decision);
+  // `result`: "verified", or why a token was refused.
+  void CountToken(absl::string_view result);
+  void CountRateLimited(policy::Request::Kind kind, absl::string_view policy);
   // `context`: our side of the handshake.
   void CountHandshake(Side side, const tls::HandshakeResult& result, const tls::Context* context);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "source/mesh/choose.h"
 
 namespace kith::proxy {
@@ -27,7 +28,7 @@ void OutboundPort::Update(const mesh::Snapshot& snapshot) {
   const mesh::Service* service = snapshot.FindService(options_.service);
   if (service == nullptr) {
     known_ = false;
-    return Use({}, protocol_, "");
+    return Use({}, protocol_, {});
   }
   name_space_ = service->name_space;
   host_ = service->host;
@@ -38,12 +39,12 @@ void OutboundPort::Update(const mesh::Snapshot& snapshot) {
     workload.workload = service->captured->workload;
     workload.tls = service->captured->ForPort(options_.port);
     workload.principals = service->captured->principals;
-    return Use({workload}, options_.detected, service->host);
+    return Use({workload}, options_.detected, {});
   }
   const mesh::ServicePort* port = service->FindPort(options_.port);
   known_ = port != nullptr;
-  if (!known_) return Use({}, protocol_, "");
-  Use(port->endpoints, port->protocol, service->host);
+  if (!known_) return Use({}, protocol_, {});
+  Use(port->endpoints, port->protocol, port->policy);
 }
 
 void OutboundPort::PassThrough(const base::SocketAddress& destination) {
@@ -51,11 +52,11 @@ void OutboundPort::PassThrough(const base::SocketAddress& destination) {
   mesh::Endpoint endpoint;
   endpoint.address = destination;
   endpoint.tls = mesh::EndpointTls::kPlaintext;
-  Use({endpoint}, mesh::Protocol::kTcp, "");
+  Use({endpoint}, mesh::Protocol::kTcp, {});
 }
 
 void OutboundPort::Use(const std::vector<mesh::Endpoint>& configs, mesh::Protocol protocol,
-                       const std::string& sni) {
+                       const mesh::TrafficPolicy& policy) {
   const bool same_protocol = protocol_ == protocol;
   protocol_ = protocol;
   std::vector<std::shared_ptr<Endpoint>> before;
@@ -69,11 +70,19 @@ void OutboundPort::Use(const std::vector<mesh::Endpoint>& configs, mesh::Protoco
       endpoints_.push_back(std::move(*kept));
     } else {
       Endpoint::Options options;
-      options.sni = sni;
+      options.sni = host();
+      options.group = group_;
       endpoints_.push_back(
           std::make_shared<Endpoint>(worker_, config, protocol_, std::move(options)));
     }
   }
+  group_->Update(policy, endpoints_.size(), [this] {
+    uint32_t established = 0;
+    for (const auto& endpoint : endpoints_) {
+      established += static_cast<uint32_t>(endpoint->connections());
+    }
+    return established;
+  });
   for (const auto& gone : before) {
     if (gone != nullptr) gone->Retire();
   }
@@ -84,18 +93,43 @@ void OutboundPort::Retire() {
 }
 
 std::shared_ptr<Endpoint> OutboundPort::Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
-                                               Reason& reason) {
+                                               absl::optional<uint64_t> key, Reason& reason) {
   if (!known_) {
     reason = Reason::kUnknownService;
+    return nullptr;
+  }
+  if (protocol_ == mesh::Protocol::kTcp ? !group_->MayStartTunnel() : !group_->MayStartRequest()) {
+    reason = Reason::kCircuitOpen;
     return nullptr;
   }
   std::vector<size_t> avoid;
   for (size_t i = 0; i < endpoints_.size() && avoid.size() < tried.size(); ++i) {
     if (std::find(tried.begin(), tried.end(), endpoints_[i]) != tried.end()) avoid.push_back(i);
   }
-  const size_t chosen =
-      mesh::ChooseEndpoint({configs_, [this](size_t index) { return endpoints_[index]->active(); },
-                            [this] { return absl::Uniform<uint64_t>(worker_.random); }, avoid});
+  const size_t kept = avoid.size();
+  const size_t ejected = group_->CountEjected(worker_.loop.NowMs());
+  if (ejected > 0 && !mesh::MustUseAll(endpoints_.size(), ejected, policy().outliers)) {
+    for (size_t i = 0; i < endpoints_.size(); ++i) {
+      if (endpoints_[i]->ejected()) avoid.push_back(i);
+    }
+  }
+  const auto choose = [&] {
+    return mesh::ChooseEndpoint(
+        {.endpoints = configs_,
+         .active = [this](size_t i) { return endpoints_[i]->active(); },
+         .random = [this] { return absl::Uniform<uint64_t>(worker_.random); },
+         .avoid = avoid,
+         .balancer = policy().balancer,
+         .turn = turn_,
+         .key = key});
+  };
+  size_t chosen = choose();
+  if (chosen == mesh::kNoEndpoint && avoid.size() > kept) {
+    // Better one that has failed than none.
+    avoid.resize(kept);
+    chosen = choose();
+  }
+  ++turn_;
   if (chosen == mesh::kNoEndpoint) {
     if (tried.empty()) reason = Reason::kNoEndpoint;
     return nullptr;
@@ -150,13 +184,37 @@ void OutboundSession::Start() {
 
 void OutboundSession::StartDraining() {
   if (http_ != nullptr) http_->StartDraining();
+  if (http2_ != nullptr) http2_->StartDraining();
+}
+
+absl::optional<uint64_t> OutboundSession::HashKey(const StoredRequest* request) const {
+  const mesh::TrafficPolicy& policy = port_.policy();
+  if (policy.balancer != mesh::Balancer::kConsistentHash) return absl::nullopt;
+  if (policy.hash_header.empty()) return mesh::Hash(remote_.IpString());
+  if (request == nullptr) return absl::nullopt;
+  for (const http::Header& header : request->headers()) {
+    if (absl::EqualsIgnoreCase(header.name, policy.hash_header)) return mesh::Hash(header.value);
+  }
+  return absl::nullopt;
+}
+
+void OutboundSession::CutOff(const absl::Status& status) {
+  if (http2_ != nullptr) {
+    http2_->CutOff(status);
+  } else if (http_ != nullptr) {
+    http_->CutOff(status);
+  } else if (tunnel_ != nullptr) {
+    tunnel_->Abort(status);
+  } else {
+    Refuse(Reason::kShuttingDown, std::string(status.message()));
+  }
 }
 
 // ---- TCP ----
 
 void OutboundSession::DialTunnel() {
   Reason reason = Reason::kNone;
-  endpoint_ = port_.Choose(tried_, reason);
+  endpoint_ = port_.Choose(tried_, HashKey(nullptr), reason);
   if (endpoint_ == nullptr) {
     Refuse(reason, "");
     return;
@@ -168,21 +226,29 @@ void OutboundSession::DialTunnel() {
 void OutboundSession::OnDialed(Dial::Result result) {
   worker_.loop.DeleteLater(std::move(dial_));
   if (!result.status.ok()) {
+    if (result.reason != Reason::kNoIdentity) endpoint_->Record(mesh::Outcome::kGatewayError);
     endpoint_->RemoveActive();
     tried_.push_back(std::exchange(endpoint_, nullptr));
     Reason none_left = Reason::kNone;
-    if (tried_.size() < kMaxTunnelAttempts && port_.Choose(tried_, none_left) != nullptr) {
+    if (tried_.size() < kMaxTunnelAttempts && port_.Choose(tried_, {}, none_left) != nullptr) {
       DialTunnel();
     } else {
       Refuse(result.reason, std::string(result.status.message()));
     }
     return;
   }
+  endpoint_->Record(mesh::Outcome::kGood);
   upstream_ = std::move(result.facts);
-  tunnel_ = std::make_unique<Tunnel>(std::move(stream_), std::move(result.stream), first_bytes_,
-                                     worker_.options.timeouts.idle,
-                                     [this](absl::Status status) { OnTunnelDone(status); });
+  const absl::Duration wanted = port_.policy().pool.tcp_idle_timeout;
+  tunnel_ = std::make_unique<Tunnel>(
+      std::move(stream_), std::move(result.stream), first_bytes_,
+      wanted > absl::ZeroDuration() ? wanted : worker_.options.timeouts.idle,
+      [this](absl::Status status) { OnTunnelDone(status); });
   first_bytes_ = {};
+  if (upstream_.context != nullptr) {
+    tunnel_->EndAfter(upstream_.Validity(*worker_.options.clock),
+                      upstream_.Expired(*worker_.options.clock));
+  }
   worker_.observer.TunnelOpened(Record());
 }
 
@@ -196,13 +262,22 @@ void OutboundSession::OnTunnelDone(absl::Status status) {
 
 // ---- HTTP ----
 
+void OutboundSession::StartHttp2(std::unique_ptr<net::Stream> stream,
+                                 absl::Span<const uint8_t> first_bytes) {
+  worker_.loop.DeleteLater(std::move(http_));
+  http2_ = std::make_unique<Http2Connection>(worker_, *this, std::move(stream),
+                                             absl::InfiniteDuration());
+  http2_->Start(first_bytes);
+}
+
 Routing OutboundSession::Route(const http::RequestHead& head, StoredRequest& out,
                                RequestRecord& record, Decided) {
   http::Header added[2];
   size_t added_count = 0;
   record.request_id = worker_.observer.RequestId(head, added, added_count);
   if (head.host.empty()) added[added_count++] = {"Host", port_.host()};
-  out.Assign(head, head.path, {}, absl::MakeSpan(added, added_count));
+  // The application has no peer to speak of.
+  out.Assign(head, head.path, PeerHeaders::DroppedOutbound(), absl::MakeSpan(added, added_count));
   if (head.is_connect) {
     record.reason = Reason::kBadRequest;
     record.detail = "CONNECT is not supported";
@@ -214,7 +289,7 @@ Routing OutboundSession::Route(const http::RequestHead& head, StoredRequest& out
 std::shared_ptr<Endpoint> OutboundSession::Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
                                                   RequestRecord& record) {
   Reason reason = record.reason;
-  std::shared_ptr<Endpoint> endpoint = port_.Choose(tried, reason);
+  std::shared_ptr<Endpoint> endpoint = port_.Choose(tried, HashKey(record.request), reason);
   if (endpoint == nullptr) record.reason = reason;
   return endpoint;
 }

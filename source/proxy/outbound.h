@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "source/proxy/endpoint.h"
+#include "source/proxy/http2_connection.h"
 #include "source/proxy/http_connection.h"
+#include "source/proxy/peer_headers.h"
 #include "source/proxy/session.h"
 #include "source/proxy/tunnel.h"
 
@@ -19,7 +21,7 @@ namespace kith::proxy {
 class OutboundPort {
  public:
   OutboundPort(WorkerState& worker, OutboundOptions options)
-      : options_(std::move(options)), worker_(worker) {}
+      : options_(std::move(options)), worker_(worker), group_(std::make_shared<UpstreamGroup>()) {}
 
   const OutboundOptions& options() const { return options_; }
   // A destination outside the mesh: reached as it is, whatever the mesh says.
@@ -33,14 +35,16 @@ class OutboundPort {
   absl::string_view name_space() const { return name_space_; }
   // The service's, as far as the mesh knows one.
   const std::string& host() const { return host_.empty() ? options_.service : host_; }
-  // Null, with the reason, when none but `tried` is left.
+  const mesh::TrafficPolicy& policy() const { return group_->policy(); }
+  // Null, with the reason, when none but `tried` is left, or a limit is reached. `key`: what
+  // consistent hashing goes by.
   std::shared_ptr<Endpoint> Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
-                                   telemetry::Reason& reason);
+                                   absl::optional<uint64_t> key, telemetry::Reason& reason);
   void Retire();
 
  private:
   void Use(const std::vector<mesh::Endpoint>& configs, mesh::Protocol protocol,
-           const std::string& sni);
+           const mesh::TrafficPolicy& policy);
 
   const OutboundOptions options_;
   WorkerState& worker_;
@@ -49,6 +53,8 @@ class OutboundPort {
   mesh::Protocol protocol_ = mesh::Protocol::kTcp;
   std::string name_space_;
   std::string host_;
+  const std::shared_ptr<UpstreamGroup> group_;
+  uint64_t turn_ = 0;  // Of round robin.
   std::vector<mesh::Endpoint> configs_;
   std::vector<std::shared_ptr<Endpoint>> endpoints_;  // In the order of configs_.
 };
@@ -65,6 +71,7 @@ class OutboundSession final : public Session, public HttpSession {
 
   void Start();
   void StartDraining() override;
+  void CutOff(const absl::Status& status) override;
 
  private:
   // HttpSession
@@ -73,8 +80,12 @@ class OutboundSession final : public Session, public HttpSession {
   std::shared_ptr<Endpoint> Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
                                    RequestRecord& record) override;
   void OnRequestDone(const RequestRecord& record) override;
+  void StartHttp2(std::unique_ptr<net::Stream> stream,
+                  absl::Span<const uint8_t> first_bytes) override;
   void OnConnectionDone() override;
 
+  // What consistent hashing goes by; none where the policy does not ask for it.
+  absl::optional<uint64_t> HashKey(const StoredRequest* request) const;
   void DialTunnel();
   void OnDialed(Dial::Result result);
   void OnTunnelDone(absl::Status status);
@@ -91,6 +102,7 @@ class OutboundSession final : public Session, public HttpSession {
   std::unique_ptr<net::Stream> stream_;
   std::vector<uint8_t> first_bytes_;  // Read before there was somewhere to send them.
   std::unique_ptr<HttpConnection> http_;
+  std::unique_ptr<Http2Connection> http2_;
   std::unique_ptr<Dial> dial_;
   std::vector<std::shared_ptr<Endpoint>> tried_;
   std::shared_ptr<Endpoint> endpoint_;

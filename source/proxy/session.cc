@@ -25,6 +25,10 @@ void SessionSet::StartDraining() {
   ForEach([](Session& session) { session.StartDraining(); });
 }
 
+void SessionSet::CutOff(const absl::Status& status) {
+  ForEach([&status](Session& session) { session.CutOff(status); });
+}
+
 void SessionSet::OnConfigChanged() {
   ForEach([](Session& session) { session.OnConfigChanged(); });
 }

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
 #include "source/event/loop.h"
 
 namespace kith::proxy {
@@ -15,8 +16,10 @@ class Session : public event::Deletable {
  public:
   // Ends when idle, now or after what is in flight.
   virtual void StartDraining() = 0;
-  // The policies or modes have changed: ends if they no longer allow it.
+  // The policies, the modes or our certificate have changed: ends if they no longer allow it.
   virtual void OnConfigChanged() {}
+  // Ends now, in the middle of what it carries.
+  virtual void CutOff(const absl::Status& status) = 0;
 };
 
 class SessionSet {
@@ -33,6 +36,7 @@ class SessionSet {
 
   void StartDraining();
   void OnConfigChanged();
+  void CutOff(const absl::Status& status);
 
  private:
   template <typename Visit>

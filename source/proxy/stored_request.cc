@@ -2,10 +2,35 @@
 
 #include <algorithm>
 
-#include "absl/strings/match.h"
+#include "absl/strings/ascii.h"
 #include "source/base/check.h"
 
 namespace kith::proxy {
+namespace {
+
+constexpr size_t kMinText = 256;
+
+// A header's name as NamesHeader() compares it.
+std::string SpellingOf(absl::string_view name) {
+  std::string spelling;
+  for (const char c : name) spelling += absl::ascii_isalnum(c) ? absl::ascii_tolower(c) : '-';
+  return spelling;
+}
+
+}  // namespace
+
+bool NamesHeader(absl::string_view pattern, absl::string_view name) {
+  if (!pattern.empty() && pattern.back() == '*') {
+    pattern.remove_suffix(1);
+    name = name.substr(0, pattern.size());
+  }
+  if (name.size() != pattern.size()) return false;
+  for (size_t i = 0; i < name.size(); ++i) {
+    const char c = absl::ascii_isalnum(name[i]) ? absl::ascii_tolower(name[i]) : '-';
+    if (c != pattern[i]) return false;
+  }
+  return true;
+}
 
 void StoredRequest::Assign(const http::RequestHead& head, absl::string_view path,
                            absl::Span<const absl::string_view> dropped,
@@ -15,7 +40,8 @@ void StoredRequest::Assign(const http::RequestHead& head, absl::string_view path
   for (const http::Header& header : head.headers) size += header.name.size() + header.value.size();
   for (const http::Header& header : added) size += header.name.size() + header.value.size();
   text_.clear();
-  text_.reserve(size);
+  // Never in the string object itself, where a swap would move it from under the views.
+  text_.reserve(std::max(size, kMinText));
   headers_.clear();
 
   method_ = Keep(head.method);
@@ -24,13 +50,29 @@ void StoredRequest::Assign(const http::RequestHead& head, absl::string_view path
   for (const http::Header& header : head.headers) {
     if (header.hop_by_hop) continue;
     const bool drop = std::any_of(dropped.begin(), dropped.end(), [&](absl::string_view name) {
-      return absl::EqualsIgnoreCase(name, header.name);
+      return NamesHeader(name, header.name);
     });
     if (!drop) headers_.push_back({Keep(header.name), Keep(header.value)});
   }
   for (const http::Header& header : added) {
     headers_.push_back({Keep(header.name), Keep(header.value)});
   }
+}
+
+void StoredRequest::Edit(absl::string_view path, absl::Span<const absl::string_view> dropped,
+                         absl::Span<const http::Header> added) {
+  http::RequestHead head;
+  head.method = method_;
+  head.headers = headers_;
+  head.framing = framing_;
+  // All of that points into the old text, which stays until it is copied.
+  std::string text;
+  text.swap(text_);
+  std::vector<std::string> spellings;
+  spellings.reserve(dropped.size());
+  for (const absl::string_view name : dropped) spellings.push_back(SpellingOf(name));
+  const std::vector<absl::string_view> patterns(spellings.begin(), spellings.end());
+  Assign(head, path, patterns, added);
 }
 
 absl::string_view StoredRequest::Keep(absl::string_view text) {

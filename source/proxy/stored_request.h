@@ -13,12 +13,21 @@
 
 namespace kith::proxy {
 
+// Whether an application might take a header called `name` for the one called `pattern` (lower
+// case, and with a "*" at its end all that begin so): CGI and its heirs read every character that
+// is neither letter nor digit as the same one.
+bool NamesHeader(absl::string_view pattern, absl::string_view name);
+
 class StoredRequest {
  public:
-  // Copies what is forwarded: no hop-by-hop header, none named in `dropped`, then `added`. The
-  // target is `path`.
+  // Copies what is forwarded: no hop-by-hop header, none that NamesHeader() finds in `dropped`,
+  // then `added`. The target is `path`.
   void Assign(const http::RequestHead& head, absl::string_view path,
               absl::Span<const absl::string_view> dropped, absl::Span<const http::Header> added);
+
+  // The same without the headers named in `dropped`, with `added`, and with another target.
+  void Edit(absl::string_view path, absl::Span<const absl::string_view> dropped,
+            absl::Span<const http::Header> added);
 
   absl::string_view method() const { return method_; }
   absl::string_view path() const { return path_; }

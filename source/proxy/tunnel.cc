@@ -1,5 +1,6 @@
 #include "source/proxy/tunnel.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace kith::proxy {
@@ -9,6 +10,7 @@ Tunnel::Tunnel(std::unique_ptr<net::Stream> client, std::unique_ptr<net::Stream>
     : idle_(idle),
       idle_deadline_(client->loop(),
                      [this] { Abort(absl::DeadlineExceededError("nothing moved for too long")); }),
+      end_deadline_(client->loop(), [this] { Abort(end_status_); }),
       done_(std::move(done)) {
   client_side_.stream = std::move(client);
   server_side_.stream = std::move(server);
@@ -23,6 +25,13 @@ Tunnel::Tunnel(std::unique_ptr<net::Stream> client, std::unique_ptr<net::Stream>
   server_side_.stream->ResumeReading();
 }
 
+void Tunnel::EndAfter(absl::Duration time, absl::Status status) {
+  if (!done_) return;
+  end_status_ = std::move(status);
+  // A deadline of zero would be none.
+  end_deadline_.Set(std::max(time, absl::Milliseconds(1)));
+}
+
 void Tunnel::Abort(absl::Status status) {
   client_side_.stream->Reset();
   server_side_.stream->Reset();
@@ -32,6 +41,7 @@ void Tunnel::Abort(absl::Status status) {
 void Tunnel::Finish(absl::Status status) {
   if (!done_) return;
   idle_deadline_.Clear();
+  end_deadline_.Clear();
   std::exchange(done_, nullptr)(std::move(status));
 }
 

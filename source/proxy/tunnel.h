@@ -32,6 +32,8 @@ class Tunnel : public event::Deletable {
   uint64_t bytes_to_server() const { return client_side_.received; }
   uint64_t bytes_to_client() const { return server_side_.received; }
 
+  // Aborts it with `status` when the time is over; infinite is never.
+  void EndAfter(absl::Duration time, absl::Status status);
   // Closes both sides now; Done is called with `status`.
   void Abort(absl::Status status);
 
@@ -55,6 +57,8 @@ class Tunnel : public event::Deletable {
   Side server_side_;
   absl::Duration idle_;
   Deadline idle_deadline_;
+  Deadline end_deadline_;
+  absl::Status end_status_;
   Done done_;
 };
 

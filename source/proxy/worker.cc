@@ -23,7 +23,12 @@ constexpr absl::Duration kApplicationIdle = absl::Seconds(4);
 constexpr absl::Duration kLogFlush = absl::Milliseconds(200);
 
 // Before the control plane has spoken: mutual TLS only, and nothing is allowed.
-Config SafeConfig() { return {std::make_shared<mesh::Snapshot>(), policy::PolicySet::DenyAll()}; }
+Config SafeConfig() {
+  Config config;
+  config.snapshot = std::make_shared<mesh::Snapshot>();
+  config.policies = policy::PolicySet::DenyAll();
+  return config;
+}
 
 }  // namespace
 
@@ -46,6 +51,7 @@ class Worker::Impl {
 
   absl::Status Listen();
   void ApplyConfig(Config config);
+  void ApplyTls(std::shared_ptr<const tls::Context> context);
   void StartDraining(absl::AnyInvocable<void()> done);
   void FinishDrainWhenEmpty();
   absl::Status ListenForCaptured();
@@ -159,8 +165,16 @@ absl::Status Worker::Impl::ListenForCaptured() {
 void Worker::Impl::ApplyConfig(Config config) {
   KITH_CHECK(config.snapshot != nullptr && config.policies != nullptr, "a config is whole");
   state.config = std::move(config);
+  state.limiter.SetLimits(state.config.rate_limits);
   for (const auto& port : outbound) port->Update(*state.config.snapshot);
   captured_outbound.OnConfigChanged();
+  inbound_sessions.OnConfigChanged();
+}
+
+void Worker::Impl::ApplyTls(std::shared_ptr<const tls::Context> context) {
+  state.tls = std::move(context);
+  state.live->Recheck(*state.tls,
+                      [this](telemetry::Reason reason) { state.observer.CountEnded(reason); });
   inbound_sessions.OnConfigChanged();
 }
 
@@ -223,7 +237,7 @@ void Worker::Start() {
 
 void Worker::SetTls(std::shared_ptr<const tls::Context> context) {
   impl_->loop->Post([impl = impl_.get(), context = std::move(context)]() mutable {
-    impl->state.tls = std::move(context);
+    impl->ApplyTls(std::move(context));
   });
 }
 
@@ -239,12 +253,22 @@ void Worker::Drain(absl::AnyInvocable<void()> done) {
   });
 }
 
+void Worker::CutOff(absl::Status status, absl::AnyInvocable<void()> done) {
+  impl_->loop->Post([impl = impl_.get(), status, done = std::move(done)]() mutable {
+    impl->inbound_sessions.CutOff(status);
+    impl->outbound_sessions.CutOff(status);
+    if (impl->options.access_log != nullptr) impl->options.access_log->Flush();
+    done();
+  });
+}
+
 void Worker::Query(absl::AnyInvocable<void(const Activity&)> answer) {
   impl_->loop->Post([impl = impl_.get(), answer = std::move(answer)]() mutable {
     Activity activity;
     activity.inbound_connections = impl->inbound_sessions.size();
     activity.outbound_connections = impl->outbound_sessions.size();
     activity.upstream_connections = impl->state.observer.upstreams();
+    if (impl->state.tls != nullptr) activity.serial = impl->state.tls->identity().leaf().serial;
     answer(activity);
   });
 }

@@ -17,13 +17,20 @@
 #include "absl/time/time.h"
 #include "source/base/clock.h"
 #include "source/base/socket_address.h"
+#include "source/jwt/authentication.h"
 #include "source/mesh/snapshot.h"
 #include "source/policy/policy_set.h"
+#include "source/proxy/alpn.h"
+#include "source/proxy/peer_headers.h"
+#include "source/ratelimit/rate_limits.h"
 #include "source/telemetry/access_log.h"
 #include "source/telemetry/metrics.h"
 #include "source/tls/context.h"
 
 namespace kith::proxy {
+
+// What a TCP application gets before the client's first byte.
+enum class ProxyProtocol : uint8_t { kOff, kV2 };
 
 // Peers connect to `bind`; what is allowed reaches `application`.
 struct InboundOptions {
@@ -31,6 +38,8 @@ struct InboundOptions {
   base::SocketAddress application;
   uint16_t port = 0;  // The workload port that policies and modes name.
   mesh::Protocol protocol = mesh::Protocol::kHttp;
+  PeerHeaderOptions peer_headers = {};
+  ProxyProtocol proxy_protocol = ProxyProtocol::kOff;  // Of a TCP application.
 };
 
 // The application connects to `bind`; what it sends goes to `port` of `service`.
@@ -70,6 +79,9 @@ struct Limits {
 struct Config {
   std::shared_ptr<const mesh::Snapshot> snapshot;
   std::shared_ptr<const policy::PolicySet> policies;
+  std::shared_ptr<const jwt::Authentication> authentication =
+      nullptr;  // Null: tokens are not looked at.
+  std::shared_ptr<const ratelimit::RateLimits> rate_limits = nullptr;  // Null: there are none.
 };
 
 class Worker {
@@ -85,7 +97,9 @@ class Worker {
     Limits limits;
     std::string workload;  // Labels of metrics and log lines.
     std::string name_space;
+    Links links = Links::kOffered;
     bool share_ports = false;  // SO_REUSEPORT: more than one worker.
+    uint32_t workers = 1;      // How many share every rate limit.
     telemetry::Shard* metrics = nullptr;
     telemetry::AccessLog::Writer* access_log = nullptr;  // Null: none.
     const base::Clock* clock = &base::Clock::System();
@@ -95,6 +109,7 @@ class Worker {
     uint64_t inbound_connections = 0;
     uint64_t outbound_connections = 0;
     uint64_t upstream_connections = 0;
+    std::string serial;  // Of the certificate that new handshakes present; empty: none yet.
   };
 
   static absl::StatusOr<std::unique_ptr<Worker>> Create(Options options);
@@ -115,6 +130,8 @@ class Worker {
   // Stops accepting, finishes what is in flight, closes idle connections; `done` runs on the
   // worker's loop when nothing is left.
   void Drain(absl::AnyInvocable<void()> done);
+  // Breaks off whatever is still open, with `status`; `done` runs on the worker's loop.
+  void CutOff(absl::Status status, absl::AnyInvocable<void()> done);
   // Calls back on the worker's loop.
   void Query(absl::AnyInvocable<void(const Activity&)> answer);
   void Stop();

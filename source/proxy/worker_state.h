@@ -7,17 +7,20 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/random/random.h"
 #include "source/event/loop.h"
 #include "source/proxy/observer.h"
 #include "source/proxy/worker.h"
+#include "source/ratelimit/limiter.h"
+#include "source/tls/live_connections.h"
 
 namespace kith::proxy {
 
 struct WorkerState {
   WorkerState(event::Loop& loop_in, const Worker::Options& options_in)
-      : loop(loop_in), options(options_in), observer(options_in) {}
+      : loop(loop_in), options(options_in), observer(options_in), limiter(options_in.workers) {}
 
   // When that share of `validity` has passed, as the loop counts time; never for an infinite one.
   uint64_t AfterShareOf(absl::Duration validity, double share) const {
@@ -30,10 +33,14 @@ struct WorkerState {
   const Worker::Options& options;
   Observer observer;
   std::shared_ptr<const tls::Context> tls;  // Null until the first identity.
+  const std::shared_ptr<tls::LiveConnections> live = std::make_shared<tls::LiveConnections>();
   Config config;
+  ratelimit::Limiter limiter;
+  std::vector<policy::HeaderView> header_views;  // Of the request being judged.
   bool draining = false;
   absl::InsecureBitGen random;
   std::string scratch;  // For output assembled and written within one call.
+  std::string frames;   // Likewise, for FlushHttp2(), in whose course the other one is used.
 };
 
 }  // namespace kith::proxy

@@ -107,7 +107,9 @@ absl::string_view RateLimits::Policy::KeyOf(const policy::Request& request) cons
     case Key::kNamespace:
       return request.peer == nullptr ? "" : request.peer->name_space();
     case Key::kCertificate:
-      return request.certificate == nullptr ? "" : request.certificate->fingerprint;
+      if (request.certificate == nullptr) return "";
+      return request.certificate->fingerprint.empty() ? request.certificate->serial
+                                                      : request.certificate->fingerprint;
     case Key::kNone:
       break;
   }

@@ -46,7 +46,7 @@ class RateLimits {
     absl::string_view KeyOf(const policy::Request& request) const;
   };
 
-  // All `policies` select the workload. `workers` share each limit evenly.
+  // All `policies` select the workload.
   static absl::StatusOr<std::shared_ptr<const RateLimits>> Compile(
       absl::Span<const v1::RateLimitPolicy> policies, const policy::PolicySet::Options& options);
 

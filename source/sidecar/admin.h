@@ -2,6 +2,9 @@
 //   GET  /v1/status
 //   GET  /v1/certs
 //   POST /v1/rotate   fetches a new certificate now; 202, the outcome is in /v1/certs
+//   GET  /v1/break-glass
+//   POST /v1/break-glass      {"seconds": 1800, "reason": "…", "who": "…"}; answers as GET does
+//   POST /v1/break-glass/end  {"who": "…"}
 // Threads: the loop's. Owns: the server. What the options refer to must outlive it.
 // Errors: Create() when the socket cannot be made; other requests are answered with {"error": …}.
 #pragma once
@@ -14,6 +17,7 @@
 #include "source/base/socket_address.h"
 #include "source/event/loop.h"
 #include "source/http/embedded_server.h"
+#include "source/sidecar/break_glass.h"
 
 namespace kith::sidecar {
 
@@ -21,8 +25,9 @@ struct AdminOptions {
   base::SocketAddress socket;
   // JSON, given at once or later.
   absl::AnyInvocable<void(absl::AnyInvocable<void(std::string)>)> status;
-  absl::AnyInvocable<std::string()> certificates;
+  absl::AnyInvocable<void(absl::AnyInvocable<void(std::string)>)> certificates;
   absl::AnyInvocable<void()> rotate;
+  BreakGlass* break_glass = nullptr;  // Required; outlives the server.
 };
 
 absl::StatusOr<std::unique_ptr<http::EmbeddedServer>> CreateAdmin(event::Loop& loop,

@@ -16,6 +16,7 @@ namespace {
 using config::v1::SidecarConfig;
 
 constexpr uint32_t kMaxWorkers = 256;
+constexpr int kMaxCrlFiles = 64;
 constexpr int kMaxPorts = 64;  // Of each direction; the control plane takes no more.
 
 absl::Status ReadWorkload(const config::v1::Workload& workload, Bootstrap& to) {
@@ -46,6 +47,37 @@ absl::Status ReadControlPlane(const config::v1::ControlPlaneClient& client, Boot
   return absl::OkStatus();
 }
 
+// What the application is told of the client's identity.
+absl::Status ReadClientIdentity(const config::v1::InboundListener& from, absl::string_view field,
+                                proxy::InboundOptions& to) {
+  using Headers = config::v1::ClientCertificateHeaders;
+  const bool http = to.protocol == mesh::Protocol::kHttp;
+  if (from.has_client_certificate_headers() && !http) {
+    return Invalid(absl::StrCat(field, "clientCertificateHeaders"), "is for HTTP ports only");
+  }
+  switch (from.client_certificate_headers().forwarded()) {
+    case Headers::SANITIZE_SET:
+      to.peer_headers.forward = proxy::ForwardClientCert::kSanitizeSet;
+      break;
+    case Headers::FORWARD_ONLY:
+      to.peer_headers.forward = proxy::ForwardClientCert::kForwardOnly;
+      break;
+    case Headers::SANITIZE:
+      to.peer_headers.forward = proxy::ForwardClientCert::kSanitize;
+      break;
+    default:
+      break;
+  }
+  if (from.client_certificate_headers().ssl_client() == Headers::ADDED) {
+    to.peer_headers.ssl_client = proxy::SslClientHeaders::kAdded;
+  }
+  if (from.proxy_protocol() == config::v1::V2) {
+    if (http) return Invalid(absl::StrCat(field, "proxyProtocol"), "is for TCP ports only");
+    to.proxy_protocol = proxy::ProxyProtocol::kV2;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadInbound(const SidecarConfig& config, Bootstrap& to) {
   if (config.inbound_size() > kMaxPorts) return Invalid("inbound", "has more than 64 entries");
   absl::flat_hash_set<uint16_t> ports;
@@ -70,12 +102,16 @@ absl::Status ReadInbound(const SidecarConfig& config, Bootstrap& to) {
       case config::v1::HTTP:
         options.protocol = mesh::Protocol::kHttp;
         break;
+      case config::v1::HTTP2:
+        options.protocol = mesh::Protocol::kHttp2;
+        break;
       case config::v1::TCP:
         options.protocol = mesh::Protocol::kTcp;
         break;
       default:
-        return Invalid(field + "protocol", "is required: HTTP or TCP");
+        return Invalid(field + "protocol", "is required: HTTP, HTTP2 or TCP");
     }
+    KITH_RETURN_IF_ERROR(ReadClientIdentity(from, field, options));
     to.inbound.push_back(options);
   }
   return absl::OkStatus();
@@ -150,11 +186,47 @@ absl::Status ReadTimeouts(const config::v1::Timeouts& from, Bootstrap& to) {
   return read(from.has_drain(), "drain", from.drain(), Zero::kAllowed, to.drain);
 }
 
+absl::Status ReadRevocation(const config::v1::Revocation& from, Bootstrap& to) {
+  using config::v1::Revocation;
+  switch (from.mode()) {
+    case Revocation::OFF:
+      to.rules.peer.revocation = tls::RevocationMode::kOff;
+      break;
+    case Revocation::HARD:
+      to.rules.peer.revocation = tls::RevocationMode::kHard;
+      break;
+    default:
+      to.rules.peer.revocation = tls::RevocationMode::kSoft;
+  }
+  if (from.crl_files_size() > kMaxCrlFiles) {
+    return Invalid("revocation.crlFiles", "has more than 64 entries");
+  }
+  for (int i = 0; i < from.crl_files_size(); ++i) {
+    KITH_ASSIGN_OR_RETURN(const std::string file,
+                          Required(absl::StrCat("revocation.crlFiles[", i, "]"), from.crl_files(i),
+                                   "the path of a revocation list, PEM or DER"));
+    to.crl_files.push_back(file);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadBreakGlass(const config::v1::BreakGlass& from, Bootstrap& to) {
+  to.break_glass_permitted = from.permitted();
+  if (!from.has_max_duration()) return absl::OkStatus();
+  KITH_ASSIGN_OR_RETURN(
+      to.break_glass_longest,
+      DurationOf("breakGlass.maxDuration", from.max_duration(), ZeroDuration::kRefused));
+  if (to.break_glass_longest > absl::Hours(24)) {
+    return Invalid("breakGlass.maxDuration", "must be at most 24 h");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadLimits(const SidecarConfig& config, Bootstrap& to) {
   if (config.workers() > kMaxWorkers) return Invalid("workers", "must be 1 to 256");
   if (config.workers() != 0) to.workers = config.workers();
   if (config.tls().min_version() == config::v1::Tls::TLS1_2) {
-    to.min_version = tls::MinVersion::kTls12;
+    to.rules.min_version = tls::MinVersion::kTls12;
   }
   if (config.limits().connections() != 0) to.limits.connections = config.limits().connections();
   const uint32_t head = config.limits().request_head_bytes();
@@ -180,6 +252,10 @@ absl::StatusOr<Bootstrap> Bootstrap::From(const SidecarConfig& config) {
       return Invalid("identity.lifetime", "must be at least 1 s");
     }
   }
+  KITH_ASSIGN_OR_RETURN(bootstrap.identity, ReadIdentity(config.identity()));
+  if (config.has_workload_api()) {
+    KITH_ASSIGN_OR_RETURN(bootstrap.workload_api, ReadWorkloadApi(config.workload_api()));
+  }
   KITH_RETURN_IF_ERROR(ReadInbound(config, bootstrap));
   KITH_RETURN_IF_ERROR(ReadOutbound(config, bootstrap));
   KITH_RETURN_IF_ERROR(ReadCapture(config.capture(), bootstrap));
@@ -190,6 +266,8 @@ absl::StatusOr<Bootstrap> Bootstrap::From(const SidecarConfig& config) {
   KITH_RETURN_IF_ERROR(ReadObservability(config, bootstrap));
   KITH_RETURN_IF_ERROR(ReadTimeouts(config.timeouts(), bootstrap));
   KITH_RETURN_IF_ERROR(ReadLimits(config, bootstrap));
+  KITH_RETURN_IF_ERROR(ReadRevocation(config.revocation(), bootstrap));
+  KITH_RETURN_IF_ERROR(ReadBreakGlass(config.break_glass(), bootstrap));
   KITH_RETURN_IF_ERROR(CheckBinds(bootstrap));
   return bootstrap;
 }
@@ -204,6 +282,9 @@ absl::StatusOr<Bootstrap> Bootstrap::Load(const std::string& file) {
     return base::Annotate(roots.status(), absl::StrCat(file, ": controlPlane.trustBundleFile"));
   }
   bootstrap->roots_pem = *std::move(roots);
+  if (absl::Status read = LoadIdentityFiles(bootstrap->identity); !read.ok()) {
+    return base::Annotate(read, file);
+  }
   // Nothing is kept of it here: this only says early what is wrong with it.
   const auto bundle = tls::TrustBundle::Create({{bootstrap->trust_domain, bootstrap->roots_pem}});
   if (!bundle.ok()) {

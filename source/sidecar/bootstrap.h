@@ -11,10 +11,12 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/optional.h"
 #include "source/base/log.h"
 #include "source/base/socket_address.h"
 #include "source/base/spiffe_id.h"
 #include "source/proxy/worker.h"
+#include "source/sidecar/bootstrap_identity.h"
 #include "source/tls/context.h"
 
 namespace kith::config::v1 {
@@ -38,6 +40,8 @@ struct Bootstrap {
   std::string token_file;
 
   absl::Duration lifetime = absl::Hours(24);  // Asked for.
+  IdentityConfig identity;
+  absl::optional<WorkloadApiConfig> workload_api;  // To be served.
   std::vector<proxy::InboundOptions> inbound;
   std::vector<proxy::OutboundOptions> outbound;
   proxy::CaptureOptions capture;
@@ -48,7 +52,10 @@ struct Bootstrap {
   std::string access_log;  // Empty: none.
   base::LogLevel log_level = base::LogLevel::kInfo;
   uint32_t workers = 1;
-  tls::MinVersion min_version = tls::MinVersion::kTls13;
+  tls::TrustRules rules;  // Where no TrustPolicy says otherwise.
+  bool break_glass_permitted = false;
+  absl::Duration break_glass_longest = absl::Hours(1);
+  std::vector<std::string> crl_files;  // Watched.
   proxy::Timeouts timeouts;
   absl::Duration drain = absl::Seconds(15);
   proxy::Limits limits;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "source/base/log.h"
+#include "source/telemetry/reason_status.h"
 
 namespace kith::sidecar {
 namespace {
@@ -11,6 +12,9 @@ namespace {
 constexpr absl::Duration kGoodbyeLimit = absl::Seconds(1);
 // For the news to reach the sidecars that send here: they stop before listeners are closed.
 constexpr absl::Duration kSettleLimit = absl::Milliseconds(300);
+
+// For the last log lines: a worker that does not answer is not waited for.
+constexpr absl::Duration kCutOffLimit = absl::Seconds(1);
 
 }  // namespace
 
@@ -42,6 +46,14 @@ void Departure::Drain() {
   workers_.Drain([this] { loop_.Stop(); });
 }
 
+void Departure::CutOff() {
+  step_ = Step::kCutOff;
+  timer_.Start(kCutOffLimit);
+  workers_.CutOff(telemetry::WithReason(absl::UnavailableError("this sidecar is ending"),
+                                        telemetry::Reason::kShuttingDown),
+                  [this] { loop_.Stop(); });
+}
+
 void Departure::Next() {
   switch (step_) {
     case Step::kNone:
@@ -54,6 +66,8 @@ void Departure::Next() {
       base::Log(base::LogLevel::kWarning, "sidecar",
                 "connections were still open at the end of the drain time",
                 {{"limit", absl::FormatDuration(drain_)}});
+      return CutOff();
+    case Step::kCutOff:
       return loop_.Stop();
   }
 }

@@ -23,10 +23,11 @@ class Departure {
   bool begun() const { return step_ != Step::kNone; }
 
  private:
-  enum class Step { kNone, kGoodbye, kSettle, kDrain };
+  enum class Step { kNone, kGoodbye, kSettle, kDrain, kCutOff };
 
   void Settle();
   void Drain();
+  void CutOff();
   void Next();  // The present step's time is over.
 
   event::Loop& loop_;

@@ -12,15 +12,18 @@
 #include "source/base/log.h"
 #include "source/base/status.h"
 #include "source/base/version.h"
-#include "source/control/certificate_client.h"
 #include "source/control/channel.h"
 #include "source/control/discovery_client.h"
+#include "source/control/workload_api_server.h"
 #include "source/event/loop.h"
 #include "source/event/signal.h"
-#include "source/identity/ca_source.h"
+#include "source/identity/cache.h"
 #include "source/identity/manager.h"
 #include "source/sidecar/admin.h"
+#include "source/sidecar/break_glass.h"
+#include "source/sidecar/crl_files.h"
 #include "source/sidecar/departure.h"
+#include "source/sidecar/identity_source.h"
 #include "source/sidecar/monitoring.h"
 #include "source/sidecar/status_json.h"
 #include "source/sidecar/workers.h"
@@ -39,12 +42,21 @@ class Receiver final : public control::DiscoveryClient::Handler {
   std::function<void()> updated;
 
   void OnUpdate(const control::Update& update) override {
-    workers_.SetConfig({update.snapshot, update.policies});
+    workers_.SetConfig({.snapshot = update.snapshot,
+                        .policies = update.policies,
+                        .authentication = update.authentication,
+                        .rate_limits = update.rate_limits});
+    if (const absl::Status set = identity_.SetRules(update.rules); !set.ok()) {
+      base::Log(base::LogLevel::kWarning, "sidecar", "new trust rules are not taken",
+                {{"error", std::string(set.message())}});
+    }
     updated();
   }
   absl::Status OnTrustBundles(std::vector<tls::TrustBundle::Domain> domains) override {
     absl::Status set = identity_.SetBundle(std::move(domains));
     if (identity_.WantsRenewal()) source_.RenewSoon();
+    // The roots of the bootstrap may have been too old for what the authority signs.
+    if (set.ok() && identity_.context() == nullptr) source_.TryOverdue();
     return set;
   }
   // A certificate that could not be renewed while the control plane was away is renewed now.
@@ -62,9 +74,9 @@ control::DiscoveryClient::Options DiscoveryOptions(const Bootstrap& bootstrap,
   control::DiscoveryClient::Options options;
   options.name_space = bootstrap.name_space;
   options.trust_domain = bootstrap.trust_domain;
-  options.roots_pem = bootstrap.roots_pem;
   options.token_file = bootstrap.token_file;
   options.metrics = &metrics;
+  options.rules = bootstrap.rules;
   options.node.set_workload(bootstrap.name);
   options.node.set_version(std::string(base::kVersion));
   for (const auto& [key, value] : bootstrap.labels) (*options.node.mutable_labels())[key] = value;
@@ -92,7 +104,53 @@ mesh::v1::ServedCertificate Served(const identity::Manager& identity) {
   served.set_not_after_unix(absl::ToUnixSeconds(leaf.not_after));
   served.set_activated_unix(absl::ToUnixSeconds(identity.report().activated_at));
   served.set_generation(identity.report().generation);
+  served.set_issuer_key_id(leaf.issuer_key_id);
+  served.set_root_key_id(identity.context()->identity().chain_info().back().issuer_key_id);
   return served;
+}
+
+identity::Manager::Options IdentityOptions(const Bootstrap& bootstrap, telemetry::Shard& metrics) {
+  identity::Manager::Options options;
+  options.trust_domain = bootstrap.trust_domain;
+  options.roots_pem = bootstrap.roots_pem;
+  options.federated = bootstrap.identity.federated;
+  options.precedence = bootstrap.identity.precedence;
+  options.source = std::string(SourceName(bootstrap.identity));
+  options.rules = bootstrap.rules;
+  options.metrics = &metrics;
+  return options;
+}
+
+absl::StatusOr<std::unique_ptr<control::WorkloadApiServer>> ServeWorkloadApi(
+    event::Loop& loop, const Bootstrap& bootstrap, telemetry::Metrics& metrics) {
+  if (!bootstrap.workload_api.has_value()) return std::unique_ptr<control::WorkloadApiServer>();
+  control::WorkloadApiServer::Options options;
+  options.path = bootstrap.workload_api->socket;
+  options.mode = bootstrap.workload_api->mode;
+  options.uids = bootstrap.workload_api->uids;
+  options.metrics = &metrics;
+  return control::WorkloadApiServer::Create(loop, std::move(options));
+}
+
+// Null when none is wanted.
+absl::StatusOr<std::unique_ptr<identity::Cache>> OpenCache(const Bootstrap& bootstrap) {
+  const std::string& directory = bootstrap.identity.cache_directory;
+  if (directory.empty()) return std::unique_ptr<identity::Cache>();
+  return identity::Cache::Create(directory);
+}
+
+// What was kept before a restart serves until the source gives something newer.
+void UseKept(const identity::Cache& cache, const base::SpiffeId& id, identity::Manager& identity) {
+  auto kept = cache.Load(id, absl::Now());
+  absl::Status used = kept.ok() ? identity.OnIdentity(*std::move(kept)) : kept.status();
+  if (used.ok() || absl::IsNotFound(used)) return;
+  base::Log(base::LogLevel::kWarning, "identity", "the kept identity is not used",
+            {{"error", std::string(used.message())}});
+}
+
+void LogFailure(const absl::Status& status, absl::string_view what) {
+  if (status.ok()) return;
+  base::Log(base::LogLevel::kWarning, "identity", what, {{"error", std::string(status.message())}});
 }
 
 absl::StatusOr<std::unique_ptr<telemetry::AccessLog>> OpenAccessLog(const Bootstrap& bootstrap,
@@ -121,24 +179,26 @@ absl::Status Run(const Bootstrap& bootstrap) {
                         Workers::Create(*loop, bootstrap, metrics, access_log.get()));
 
   // The identity they use.
-  identity::Manager::Options identity_options;
-  identity_options.trust_domain = bootstrap.trust_domain;
-  identity_options.roots_pem = bootstrap.roots_pem;
-  identity_options.min_version = bootstrap.min_version;
-  identity_options.metrics = &shard;
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<identity::Manager> identity,
-                        identity::Manager::Create(std::move(identity_options)));
+                        identity::Manager::Create(IdentityOptions(bootstrap, shard)));
+  KITH_ASSIGN_OR_RETURN(
+      const std::unique_ptr<CrlFiles> crl_files,
+      CrlFiles::Create(*loop, {.files = bootstrap.crl_files,
+                               .use = [&](tls::Crls crls) { return identity->SetCrls(crls); },
+                               .metrics = &shard}));
   control::Channel channel({.address = bootstrap.control_plane,
                             .server_name = bootstrap.server_name,
                             .roots_pem = bootstrap.roots_pem,
+                            .roots_file = bootstrap.trust_bundle_file,
                             .more_roots = [&] { return identity->roots_pem(); }});
-  control::CertificateClient certificates(*loop, channel, {.token_file = bootstrap.token_file});
   KITH_ASSIGN_OR_RETURN(const base::SpiffeId id, bootstrap.Id());
-  identity::CaSource source(*loop, certificates,
-                            {.id = id, .lifetime = bootstrap.lifetime, .random = nullptr});
+  KITH_ASSIGN_OR_RETURN(const std::unique_ptr<identity::Cache> cache, OpenCache(bootstrap));
+  KITH_ASSIGN_OR_RETURN(const IdentitySource source, MakeSource(*loop, bootstrap, channel));
+  KITH_ASSIGN_OR_RETURN(const std::unique_ptr<control::WorkloadApiServer> workload_api,
+                        ServeWorkloadApi(*loop, bootstrap, metrics));
 
   // What they are told.
-  Receiver receiver(*workers, *identity, source);
+  Receiver receiver(*workers, *identity, *source.source);
   control::DiscoveryClient discovery(*loop, channel, receiver,
                                      DiscoveryOptions(bootstrap, *workers, shard));
   workers->want_service = [&](const std::string& address) { discovery.Want(address); };
@@ -147,7 +207,7 @@ absl::Status Run(const Bootstrap& bootstrap) {
   // What people and Prometheus ask.
   const StatusSources status{.bootstrap = bootstrap,
                              .identity = *identity,
-                             .source = source,
+                             .source = *source.source,
                              .discovery = discovery,
                              .workers = *workers,
                              .departure = departure,
@@ -162,6 +222,14 @@ absl::Status Run(const Bootstrap& bootstrap) {
   receiver.updated = tell_ready;
   identity->Subscribe([&](const std::shared_ptr<const tls::Context>& context) {
     workers->SetTls(context);
+    workers->Query([&shard](const Workers::Activity& activity) {
+      shard.GetGauge(telemetry::kIdentityWorkersBehind, {})
+          .Set(static_cast<double>(activity.workers_behind));
+    });
+    if (workload_api != nullptr) {
+      LogFailure(workload_api->Publish(*context), "the SPIFFE Workload API keeps what it served");
+    }
+    if (cache != nullptr) LogFailure(cache->Store(context->identity()), "the identity is not kept");
     discovery.SetServedCertificate(Served(*identity));
     tell_ready();
   });
@@ -172,8 +240,17 @@ absl::Status Run(const Bootstrap& bootstrap) {
       give(StatusJson(status, activity));
     });
   };
-  admin_options.certificates = [&] { return CertificatesJson(status); };
-  admin_options.rotate = [&] { source.RotateNow(); };
+  admin_options.certificates = [&](absl::AnyInvocable<void(std::string)> give) {
+    workers->Query([&status, give = std::move(give)](const Workers::Activity& activity) mutable {
+      give(CertificatesJson(status, activity));
+    });
+  };
+  admin_options.rotate = [&] { source.source->RotateNow(); };
+  BreakGlass break_glass(*loop, *identity,
+                         {.permitted = bootstrap.break_glass_permitted,
+                          .longest = bootstrap.break_glass_longest,
+                          .metrics = &shard});
+  admin_options.break_glass = &break_glass;
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<http::EmbeddedServer> admin,
                         CreateAdmin(*loop, std::move(admin_options)));
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<http::EmbeddedServer> monitoring,
@@ -195,7 +272,9 @@ absl::Status Run(const Bootstrap& bootstrap) {
                         }));
 
   workers->Start();
-  source.Start(*identity);
+  if (cache != nullptr) UseKept(*cache, id, *identity);
+  if (source.roots != nullptr) source.roots->Start(*identity);
+  source.source->Start(*identity);
   discovery.Start();
   base::Log(base::LogLevel::kInfo, "sidecar", "started",
             {{"version", std::string(base::kVersion)},

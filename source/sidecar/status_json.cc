@@ -36,10 +36,60 @@ absl::string_view ModeName(mesh::MtlsMode mode) {
 }
 
 absl::string_view ProtocolName(mesh::Protocol protocol) {
-  return protocol == mesh::Protocol::kHttp ? "HTTP" : "TCP";
+  switch (protocol) {
+    case mesh::Protocol::kHttp:
+      return "HTTP";
+    case mesh::Protocol::kHttp2:
+      return "HTTP2";
+    case mesh::Protocol::kDetect:
+      return "DETECT";
+    case mesh::Protocol::kTcp:
+      break;
+  }
+  return "TCP";
 }
 
-void WriteCertificates(JsonWriter& json, const StatusSources& from) {
+void WriteAttempt(JsonWriter& json, absl::Time at, identity::Failure failure,
+                  const std::string& error) {
+  if (at == absl::InfinitePast()) {
+    json.Null();
+    return;
+  }
+  json.BeginObject();
+  json.Key("at").String(TimeText(at));
+  json.Key("result").String(failure == identity::Failure::kNone ? "ok" : identity::Name(failure));
+  json.Key("error").String(error);
+  json.EndObject();
+}
+
+void WriteCertificate(JsonWriter& json, const tls::CertificateInfo& certificate) {
+  json.Key("serial").String(certificate.serial);
+  json.Key("subject").String(certificate.subject);
+  json.Key("issuer").String(certificate.issuer);
+  json.Key("keyId").String(certificate.key_id);
+  json.Key("issuerKeyId").String(certificate.issuer_key_id);
+  json.Key("notBefore").String(TimeText(certificate.not_before));
+  json.Key("notAfter").String(TimeText(certificate.not_after));
+}
+
+void WriteBundles(JsonWriter& json, const identity::Manager& identity) {
+  json.BeginArray();
+  for (const identity::BundleSet::Entry& entry : identity.bundles()) {
+    json.BeginObject();
+    json.Key("trustDomain").String(entry.domain.trust_domain);
+    json.Key("from").String(identity::Name(entry.origin));
+    json.Key("generation").Uint(entry.domain.generation);
+    json.Key("roots").Uint(identity.bundle().RootsOf(entry.domain.trust_domain).size());
+    json.Key("retiringKeyIds").BeginArray();
+    for (const std::string& key_id : entry.domain.retiring_key_ids) json.String(key_id);
+    json.EndArray();
+    json.EndObject();
+  }
+  json.EndArray();
+}
+
+void WriteCertificates(JsonWriter& json, const StatusSources& from,
+                       const Workers::Activity& activity) {
   const identity::Manager::Report& report = from.identity.report();
   const auto& context = from.identity.context();
   json.BeginObject();
@@ -58,41 +108,33 @@ void WriteCertificates(JsonWriter& json, const StatusSources& from) {
   if (context != nullptr) {
     for (const tls::CertificateInfo& certificate : context->identity().chain_info()) {
       json.BeginObject();
-      json.Key("serial").String(certificate.serial);
-      json.Key("subject").String(certificate.subject);
-      json.Key("issuer").String(certificate.issuer);
-      json.Key("notBefore").String(TimeText(certificate.not_before));
-      json.Key("notAfter").String(TimeText(certificate.not_after));
+      WriteCertificate(json, certificate);
       json.EndObject();
     }
   }
   json.EndArray();
+  json.Key("servedSerials").BeginArray();
+  for (const std::string& serial : activity.serials) json.String(serial);
+  json.EndArray();
+  json.Key("workersBehind").Uint(activity.workers_behind);
   json.Key("roots").BeginArray();
   for (const tls::TrustBundle::Domain& domain : from.identity.bundle().domains()) {
     for (const tls::CertificateInfo& root : from.identity.bundle().RootInfo(domain.trust_domain)) {
       json.BeginObject();
       json.Key("trustDomain").String(domain.trust_domain);
-      json.Key("serial").String(root.serial);
-      json.Key("subject").String(root.subject);
-      json.Key("notBefore").String(TimeText(root.not_before));
-      json.Key("notAfter").String(TimeText(root.not_after));
+      WriteCertificate(json, root);
       json.EndObject();
     }
   }
   json.EndArray();
+  json.Key("bundles");
+  WriteBundles(json, from.identity);
   json.Key("nextRenewal");
   WriteTime(json, from.source.next_attempt());
   json.Key("lastAttempt");
-  if (report.last_attempt_at == absl::InfinitePast()) {
-    json.Null();
-  } else {
-    json.BeginObject();
-    json.Key("at").String(TimeText(report.last_attempt_at));
-    const bool succeeded = report.last_failure == identity::Failure::kNone;
-    json.Key("result").String(succeeded ? "ok" : identity::Name(report.last_failure));
-    json.Key("error").String(report.last_error);
-    json.EndObject();
-  }
+  WriteAttempt(json, report.last_attempt_at, report.last_failure, report.last_error);
+  json.Key("lastFailure");
+  WriteAttempt(json, report.failed_at, report.failed, report.failed_error);
   json.EndObject();
 }
 
@@ -227,7 +269,7 @@ std::string StatusJson(const StatusSources& sources, const Workers::Activity& ac
   for (const std::string& reason : not_ready) json.String(reason);
   json.EndArray();
   json.Key("identity");
-  WriteCertificates(json, sources);
+  WriteCertificates(json, sources, activity);
   const control::DiscoveryClient::Report& report = sources.discovery.report();
   json.Key("controlPlane").BeginObject();
   json.Key("address").String(sources.bootstrap.control_plane);
@@ -250,10 +292,10 @@ std::string StatusJson(const StatusSources& sources, const Workers::Activity& ac
   return text;
 }
 
-std::string CertificatesJson(const StatusSources& sources) {
+std::string CertificatesJson(const StatusSources& sources, const Workers::Activity& activity) {
   std::string text;
   JsonWriter json(text);
-  WriteCertificates(json, sources);
+  WriteCertificates(json, sources, activity);
   text += '\n';
   return text;
 }

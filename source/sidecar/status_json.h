@@ -32,6 +32,6 @@ struct StatusSources {
 std::vector<std::string> NotReady(const StatusSources& sources);
 
 std::string StatusJson(const StatusSources& sources, const Workers::Activity& activity);
-std::string CertificatesJson(const StatusSources& sources);
+std::string CertificatesJson(const StatusSources& sources, const Workers::Activity& activity);
 
 }  // namespace kith::sidecar

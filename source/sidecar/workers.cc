@@ -32,6 +32,7 @@ absl::StatusOr<std::unique_ptr<Workers>> Workers::Create(event::Loop& loop,
   options.workload = bootstrap.name;
   options.name_space = bootstrap.name_space;
   options.share_ports = bootstrap.workers > 1;
+  options.workers = bootstrap.workers;
   for (uint32_t i = 0; i < bootstrap.workers; ++i) {
     options.metrics = &metrics.AddShard();
     options.access_log = access_log == nullptr ? nullptr : &access_log->AddWriter();
@@ -55,6 +56,7 @@ void Workers::Start() {
 }
 
 void Workers::SetTls(const std::shared_ptr<const tls::Context>& context) {
+  serial_ = context->identity().leaf().serial;
   for (const auto& worker : workers_) worker->SetTls(context);
 }
 
@@ -75,13 +77,28 @@ void Workers::Drain(absl::AnyInvocable<void()> done) {
   }
 }
 
+void Workers::CutOff(const absl::Status& status, absl::AnyInvocable<void()> done) {
+  auto gathering = std::make_shared<Gathering<absl::AnyInvocable<void()>>>();
+  gathering->waiting = workers_.size();
+  gathering->done = std::move(done);
+  for (const auto& worker : workers_) {
+    worker->CutOff(status, [&loop = loop_, gathering] {
+      loop.Post([gathering] {
+        if (--gathering->waiting == 0) gathering->done();
+      });
+    });
+  }
+}
+
 void Workers::Query(absl::AnyInvocable<void(const Activity&)> answer) {
   auto gathering = std::make_shared<Gathering<absl::AnyInvocable<void(const Activity&)>>>();
   gathering->waiting = workers_.size();
   gathering->done = std::move(answer);
   for (const auto& worker : workers_) {
-    worker->Query([&loop = loop_, gathering](const Activity& activity) {
-      loop.Post([gathering, activity] {
+    worker->Query([this, gathering](const proxy::Worker::Activity& activity) {
+      loop_.Post([this, gathering, activity] {
+        gathering->sum.serials.push_back(activity.serial);
+        if (activity.serial != serial_) ++gathering->sum.workers_behind;
         gathering->sum.inbound_connections += activity.inbound_connections;
         gathering->sum.outbound_connections += activity.outbound_connections;
         gathering->sum.upstream_connections += activity.upstream_connections;

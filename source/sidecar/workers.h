@@ -22,7 +22,14 @@ namespace kith::sidecar {
 
 class Workers {
  public:
-  using Activity = proxy::Worker::Activity;
+  // The sum over all workers.
+  struct Activity {
+    uint64_t inbound_connections = 0;
+    uint64_t outbound_connections = 0;
+    uint64_t upstream_connections = 0;
+    std::vector<std::string> serials;  // What each worker's new handshakes present.
+    size_t workers_behind = 0;         // Those that present another one than SetTls() gave last.
+  };
 
   static absl::StatusOr<std::unique_ptr<Workers>> Create(event::Loop& loop,
                                                          const Bootstrap& bootstrap,
@@ -42,6 +49,8 @@ class Workers {
   void SetConfig(const proxy::Config& config);
   // `done` is called on the loop when every worker has nothing left.
   void Drain(absl::AnyInvocable<void()> done);
+  // Breaks off whatever is still open; `done` is called on the loop.
+  void CutOff(const absl::Status& status, absl::AnyInvocable<void()> done);
   // The sum, on the loop.
   void Query(absl::AnyInvocable<void(const Activity&)> answer);
 
@@ -52,6 +61,7 @@ class Workers {
   std::vector<std::unique_ptr<proxy::Worker>> workers_;
   std::vector<base::SocketAddress> inbound_;
   std::vector<base::SocketAddress> outbound_;
+  std::string serial_;  // Of the certificate that SetTls() gave last.
 };
 
 }  // namespace kith::sidecar

@@ -61,6 +61,7 @@ void FormatAccessEntry(const AccessEntry& entry, std::string& out) {
   Field("request_id", entry.request_id, json);
   Party("source", entry.source, json);
   Party("destination", entry.destination, json);
+  Field("request_principal", entry.request_principal, json);
   Field("service", entry.service, json);
   if (!entry.tls_version.empty()) {
     json.Key("tls").BeginObject();

@@ -27,6 +27,7 @@ struct AccessEntry {
   absl::string_view request_id;
   AccessParty source;
   AccessParty destination;
+  absl::string_view request_principal;  // Whom the verified token is for.
   absl::string_view service;
   absl::string_view tls_version;
   absl::string_view alpn;

@@ -52,15 +52,22 @@ constexpr string_view kReason[] = {"reason"};
 constexpr string_view kResult[] = {"result"};
 constexpr string_view kResultReason[] = {"result", "reason"};
 constexpr string_view kDecision[] = {"action", "policy", "stream"};
+constexpr string_view kLimit[] = {"policy", "stream"};
+constexpr string_view kProviderResult[] = {"provider", "result"};
 constexpr string_view kHandshake[] = {"side", "result", "reason", "source_principal",
                                       "destination_principal"};
 constexpr string_view kSideSerial[] = {"side", "serial"};
 constexpr string_view kSide[] = {"side"};
 constexpr string_view kCertificate[] = {"kind", "serial", "principal"};
+constexpr string_view kRotation[] = {"result", "reason", "source"};
+constexpr string_view kTrustDomain[] = {"trust_domain"};
+constexpr string_view kRpcResult[] = {"rpc", "result"};
 constexpr string_view kTypeResult[] = {"type", "result"};
 constexpr string_view kType[] = {"type"};
 constexpr string_view kCause[] = {"cause"};
 constexpr string_view kKind[] = {"kind"};
+constexpr string_view kKeyId[] = {"key_id"};
+constexpr string_view kPhase[] = {"phase"};
 constexpr string_view kState[] = {"state"};
 constexpr string_view kBuildLabels[] = {"component", "tag"};
 
@@ -110,6 +117,12 @@ constexpr Family kConnectionsRefused{"kith_connections_refused_total",
                                      "Connections that ended before they carried anything.",
                                      kDirectionReason,
                                      {}};
+constexpr Family kConnectionsEnded{
+    "kith_connections_ended_total",
+    MetricType::kCounter,
+    "Live connections ended by this sidecar: their time is over, the peer revoked, a new policy.",
+    kReason,
+    {}};
 constexpr Family kUpstreamConnectionsActive{"kith_upstream_connections_active",
                                             MetricType::kGauge,
                                             "HTTP connections to upstreams, idle or busy.",
@@ -130,12 +143,33 @@ constexpr Family kHttpRetries{"kith_http_retries_total",
                               "Requests sent again, by what went wrong the first time.",
                               kReason,
                               {}};
+constexpr Family kUpstreamEjections{
+    "kith_upstream_ejections_total",
+    MetricType::kCounter,
+    "Endpoints left out for a while because of errors in a row (outlierDetection).",
+    None(),
+    {}};
 constexpr Family kPolicyDecisions{
     "kith_policy_decisions_total",
     MetricType::kCounter,
     "Authorization decisions (allow, deny) by deciding policy; \"none\" where none decided.",
     kDecision,
     {}};
+constexpr Family kTokens{"kith_request_tokens_total",
+                         MetricType::kCounter,
+                         "Tokens that requests carried, by what became of them.",
+                         kResult,
+                         {}};
+constexpr Family kRateLimitRefusals{"kith_rate_limited_total",
+                                    MetricType::kCounter,
+                                    "Requests and connections refused by a rate limit.",
+                                    kLimit,
+                                    {}};
+constexpr Family kExternalAuthorizations{"kith_external_authorizations_total",
+                                         MetricType::kCounter,
+                                         "Requests that an external authorizer was asked about.",
+                                         kProviderResult,
+                                         {}};
 constexpr Family kAccessLogDropped{"kith_access_log_dropped_total",
                                    MetricType::kCounter,
                                    "Access-log lines lost: the queue was full, or writing failed.",
@@ -168,13 +202,54 @@ constexpr Family kCertificateNotBefore{"kith_certificate_not_before_timestamp_se
 constexpr Family kIdentityRotations{"kith_identity_rotations_total",
                                     MetricType::kCounter,
                                     "Attempts to renew the workload's certificate (ok, failed).",
-                                    kResultReason,
+                                    kRotation,
                                     {}};
 constexpr Family kIdentityGeneration{"kith_identity_generation",
                                      MetricType::kGauge,
                                      "How many certificates were put to use since the start.",
                                      None(),
                                      {}};
+constexpr Family kIdentityWorkersBehind{"kith_identity_workers_behind",
+                                        MetricType::kGauge,
+                                        "Workers that do not present the newest certificate yet.",
+                                        None(),
+                                        {}};
+constexpr Family kTrustBundleGeneration{"kith_trust_bundle_generation",
+                                        MetricType::kGauge,
+                                        "Generation of each trust domain's roots, as their giver "
+                                        "counts them; 0 if it does not.",
+                                        kTrustDomain,
+                                        {}};
+constexpr Family kWorkloadApiRequests{"kith_workload_api_requests_total",
+                                      MetricType::kCounter,
+                                      "Calls of the SPIFFE Workload API that this sidecar serves.",
+                                      kRpcResult,
+                                      {}};
+constexpr Family kWorkloadApiStreams{"kith_workload_api_streams",
+                                     MetricType::kGauge,
+                                     "Open streams of the SPIFFE Workload API.",
+                                     None(),
+                                     {}};
+constexpr Family kBreakGlassActive{"kith_break_glass_active",
+                                   MetricType::kGauge,
+                                   "1 while ended certificates are accepted by break-glass.",
+                                   None(),
+                                   {}};
+constexpr Family kBreakGlassStarts{"kith_break_glass_starts_total",
+                                   MetricType::kCounter,
+                                   "Times break-glass was started.",
+                                   None(),
+                                   {}};
+constexpr Family kRevocationLists{"kith_revocation_lists",
+                                  MetricType::kGauge,
+                                  "Certificate revocation lists that peers are looked up in.",
+                                  None(),
+                                  {}};
+constexpr Family kRevocationFileReads{"kith_revocation_file_reads_total",
+                                      MetricType::kCounter,
+                                      "Revocation lists read from files again (ok, failed).",
+                                      kResult,
+                                      {}};
 constexpr Family kConfigUpdates{"kith_config_updates_total",
                                 MetricType::kCounter,
                                 "Configuration received (ack, nack), by type.",
@@ -206,6 +281,32 @@ constexpr Family kCaNotAfter{
     "When the root and the signing certificate end, in seconds since 1970.",
     kKind,
     {}};
+constexpr Family kCaRootNotAfter{"kith_ca_root_not_after_timestamp_seconds",
+                                 MetricType::kGauge,
+                                 "When each root of the bundle ends, in seconds since 1970.",
+                                 kKeyId,
+                                 {}};
+constexpr Family kCaRotationPhase{"kith_ca_rotation_phase",
+                                  MetricType::kGauge,
+                                  "1 for the phase that the rotation of the root is in.",
+                                  kPhase,
+                                  {}};
+constexpr Family kCaRotationPending{"kith_ca_rotation_pending_workloads",
+                                    MetricType::kGauge,
+                                    "Workloads that the rotation's present phase waits for.",
+                                    None(),
+                                    {}};
+constexpr Family kCaRotationAdvised{
+    "kith_ca_rotation_advised",
+    MetricType::kGauge,
+    "1 when half of the root's life is over and no rotation is on its way.",
+    None(),
+    {}};
+constexpr Family kCaBundleGeneration{"kith_ca_trust_bundle_generation",
+                                     MetricType::kGauge,
+                                     "Changes of the trust bundle so far.",
+                                     None(),
+                                     {}};
 constexpr Family kTokenChecks{"kith_token_checks_total",
                               MetricType::kCounter,
                               "Bearer tokens checked (ok, failed), by reason.",
@@ -231,6 +332,11 @@ constexpr Family kXdsNacks{"kith_xds_nacks_total",
                            "Responses sidecars refused, by type.",
                            kType,
                            {}};
+constexpr Family kKeyFetches{"kith_jwks_fetches_total",
+                             MetricType::kCounter,
+                             "Fetches of token issuers' keys (ok, failed).",
+                             kResult,
+                             {}};
 constexpr Family kRegistryFiles{
     "kith_registry_files", MetricType::kGauge, "Configuration files (good, bad).", kState, {}};
 constexpr Family kRegistryReloads{"kith_registry_reloads_total",
@@ -275,11 +381,16 @@ absl::Span<const Family* const> AllFamilies() {
       &kTcpClosed,
       &kConnectionsActive,
       &kConnectionsRefused,
+      &kConnectionsEnded,
       &kUpstreamConnectionsActive,
       &kUpstreamConnects,
       &kHttpBadRequests,
       &kHttpRetries,
+      &kUpstreamEjections,
       &kPolicyDecisions,
+      &kTokens,
+      &kRateLimitRefusals,
+      &kExternalAuthorizations,
       &kAccessLogDropped,
       &kTlsHandshakes,
       &kTlsHandshakesByCertificate,
@@ -288,6 +399,14 @@ absl::Span<const Family* const> AllFamilies() {
       &kCertificateNotBefore,
       &kIdentityRotations,
       &kIdentityGeneration,
+      &kIdentityWorkersBehind,
+      &kTrustBundleGeneration,
+      &kWorkloadApiRequests,
+      &kWorkloadApiStreams,
+      &kBreakGlassActive,
+      &kBreakGlassStarts,
+      &kRevocationLists,
+      &kRevocationFileReads,
       &kConfigUpdates,
       &kConfigLastSuccess,
       &kControlPlaneConnected,
@@ -295,11 +414,17 @@ absl::Span<const Family* const> AllFamilies() {
       &kCaRejected,
       &kCaIssueDuration,
       &kCaNotAfter,
+      &kCaRootNotAfter,
+      &kCaRotationPhase,
+      &kCaRotationPending,
+      &kCaRotationAdvised,
+      &kCaBundleGeneration,
       &kTokenChecks,
       &kXdsConnections,
       &kXdsPushes,
       &kXdsAcks,
       &kXdsNacks,
+      &kKeyFetches,
       &kRegistryFiles,
       &kRegistryReloads,
       &kRegistryResources,

@@ -23,6 +23,8 @@ enum class Reason : uint8_t {
   kCertificatePurpose,
   kWeakKey,
   kCertificateRevoked,
+  kRevocationUnknown,
+  kChainTooLong,
   kPinMismatch,
   kBadCertificate,
   // The handshake around it.
@@ -37,6 +39,10 @@ enum class Reason : uint8_t {
   kNoIdentity,
   // Decisions and requests.
   kPolicyDenied,
+  kTokenRefused,
+  kExternalDenied,
+  kExternalFailed,
+  kRateLimited,
   kBadRequest,
   kRequestTooLarge,
   // The way to the other side.
@@ -46,9 +52,11 @@ enum class Reason : uint8_t {
   kUpstreamProtocolError,
   kNoEndpoint,
   kUnknownService,
+  kCircuitOpen,
   // This side.
   kOverload,
   kConnectionReset,
+  kConnectionExpired,
   kIdleTimeout,
   kShuttingDown,
   kInternal,

@@ -2,6 +2,7 @@
 
 #include <openssl/asn1.h>
 #include <openssl/bio.h>
+#include <openssl/digest.h>
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -13,6 +14,7 @@ namespace kith::tls {
 namespace {
 
 constexpr size_t kMaxName = 256;
+constexpr size_t kMaxDnsNames = 8;
 // RFC 5280 §4.1.2.2 allows 20 bytes; what is longer is cut, so that no peer chooses the size of a
 // log line.
 constexpr size_t kMaxSerial = 32;
@@ -22,6 +24,32 @@ std::string Hex(const ASN1_STRING* bytes) {
                          static_cast<size_t>(ASN1_STRING_length(bytes)));
   while (text.size() > 1 && text.front() == '\0') text.remove_prefix(1);
   return text.empty() ? "00" : absl::BytesToHexString(text.substr(0, kMaxSerial));
+}
+
+std::string Sha256(const X509& certificate) {
+  uint8_t digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  if (X509_digest(&certificate, EVP_sha256(), digest, &size) != 1) {
+    ERR_clear_error();
+    return "";
+  }
+  return absl::BytesToHexString(absl::string_view(reinterpret_cast<char*>(digest), size));
+}
+
+std::vector<std::string> DnsNames(const X509& certificate) {
+  std::vector<std::string> names;
+  bssl::UniquePtr<GENERAL_NAMES> found(static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(&certificate, NID_subject_alt_name, nullptr, nullptr)));
+  if (found == nullptr) ERR_clear_error();
+  for (size_t i = 0; found != nullptr && i < sk_GENERAL_NAME_num(found.get()); ++i) {
+    const GENERAL_NAME* name = sk_GENERAL_NAME_value(found.get(), i);
+    if (name->type != GEN_DNS || names.size() == kMaxDnsNames) continue;
+    const absl::string_view text(
+        reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.dNSName)),
+        static_cast<size_t>(ASN1_STRING_length(name->d.dNSName)));
+    names.emplace_back(text.substr(0, kMaxName));
+  }
+  return names;
 }
 
 }  // namespace
@@ -69,6 +97,8 @@ CertificateInfo Describe(const X509& certificate) {
   const ASN1_OCTET_STRING* key_id = X509_get0_subject_key_id(const_cast<X509*>(&certificate));
   if (key_id != nullptr) info.key_id = Hex(key_id);
   info.issuer_key_id = IssuerKeyId(certificate);
+  info.sha256 = Sha256(certificate);
+  info.dns_names = DnsNames(certificate);
   return info;
 }
 

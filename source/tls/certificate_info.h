@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 
@@ -21,6 +22,8 @@ struct CertificateInfo {
   absl::Time not_after;
   std::string key_id;         // Of its subject's key, lower-case hex; empty if it names none.
   std::string issuer_key_id;  // Of the key that signed it, likewise.
+  std::string sha256;         // Of the whole certificate, lower-case hex.
+  std::vector<std::string> dns_names;  // A few; not checked in any way.
 };
 
 CertificateInfo Describe(const X509& certificate);

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "source/tls/handshake_state.h"
 #include "source/tls/ssl_error.h"
 
@@ -18,6 +19,8 @@ namespace kith::tls {
 namespace {
 
 constexpr size_t kMaxPeerChain = size_t{64} * 1024;
+// Of what a client offered in vain: enough to recognize it in a log line.
+constexpr unsigned kShownAlpn = 128;
 
 // What CheckKeyStrength() lets through, with SHA-256 or better. RSA with PKCS#1 padding exists only
 // in TLS 1.2.
@@ -35,10 +38,16 @@ constexpr int kGroups[] = {NID_X25519, NID_X9_62_prime256v1};
 
 // TLS 1.2 only; in TLS 1.3 BoringSSL itself prefers AES-128-GCM where the machine has AES
 // instructions and ChaCha20 where not.
-constexpr char kTls12Ciphers[] =
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
-    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+constexpr absl::string_view kTls12Ciphers[] = {
+    "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305",
+};
+
+std::string CipherList(const TrustRules& rules) {
+  return rules.tls12_ciphers.empty() ? absl::StrJoin(kTls12Ciphers, ":")
+                                     : absl::StrJoin(rules.tls12_ciphers, ":");
+}
 
 ssl_verify_result_t OnVerify(SSL* ssl, uint8_t* alert) noexcept {
   auto* state = static_cast<HandshakeState*>(SSL_get_app_data(ssl));
@@ -50,8 +59,8 @@ ssl_verify_result_t OnVerify(SSL* ssl, uint8_t* alert) noexcept {
     chain.push_back(sk_CRYPTO_BUFFER_value(sent, i));
   }
   const Context& context = *state->context;
-  state->verdict =
-      VerifyPeer(chain, state->peer_role, context.bundle(), context.options().clock->Now());
+  state->verdict = VerifyPeer(chain, state->peer_role, context.bundle(),
+                              context.options().clock->Now(), *state->rules);
   if (state->peer_role == PeerRole::kServer) RequireIdentity(state->expected, state->verdict);
   if (state->verdict.status.ok()) return ssl_verify_ok;
   *alert = state->verdict.alert;
@@ -60,7 +69,7 @@ ssl_verify_result_t OnVerify(SSL* ssl, uint8_t* alert) noexcept {
 
 int OnSelectAlpn(SSL* ssl, const uint8_t** out, uint8_t* out_size, const uint8_t* offered,
                  unsigned offered_size, void*) noexcept {
-  const auto* state = static_cast<const HandshakeState*>(SSL_get_app_data(ssl));
+  auto* state = static_cast<HandshakeState*>(SSL_get_app_data(ssl));
   if (state == nullptr || state->alpn.empty()) return SSL_TLSEXT_ERR_NOACK;
   for (const std::string& ours : state->alpn) {
     // BoringSSL has checked the list's form.
@@ -72,6 +81,7 @@ int OnSelectAlpn(SSL* ssl, const uint8_t** out, uint8_t* out_size, const uint8_t
       return SSL_TLSEXT_ERR_OK;
     }
   }
+  state->refused_alpn.assign(offered, offered + std::min(offered_size, kShownAlpn));
   return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
@@ -92,10 +102,11 @@ bool SetIdentity(SSL_CTX* ssl_context, const Identity& identity) {
 }
 
 bool Configure(SSL_CTX* ssl_context, const Context::Options& options) {
-  const uint16_t min = options.min_version == MinVersion::kTls12 ? TLS1_2_VERSION : TLS1_3_VERSION;
+  const uint16_t min =
+      options.rules.min_version == MinVersion::kTls12 ? TLS1_2_VERSION : TLS1_3_VERSION;
   if (SSL_CTX_set_min_proto_version(ssl_context, min) != 1 ||
       SSL_CTX_set_max_proto_version(ssl_context, TLS1_3_VERSION) != 1 ||
-      SSL_CTX_set_strict_cipher_list(ssl_context, kTls12Ciphers) != 1 ||
+      SSL_CTX_set_strict_cipher_list(ssl_context, CipherList(options.rules).c_str()) != 1 ||
       SSL_CTX_set1_curves(ssl_context, kGroups, std::size(kGroups)) != 1 ||
       SSL_CTX_set_verify_algorithm_prefs(ssl_context, kSignatures, std::size(kSignatures)) != 1 ||
       SSL_CTX_set_signing_algorithm_prefs(ssl_context, kSignatures, std::size(kSignatures)) != 1 ||
@@ -113,6 +124,8 @@ bool Configure(SSL_CTX* ssl_context, const Context::Options& options) {
 }
 
 }  // namespace
+
+absl::Span<const absl::string_view> Tls12Ciphers() { return kTls12Ciphers; }
 
 Context::Context(Options options) : options_(std::move(options)) {}
 

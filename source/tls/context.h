@@ -1,4 +1,4 @@
-// One generation of TLS settings: an identity, a trust bundle and the versions allowed. New
+// One generation of TLS settings: an identity, a trust bundle and the workload's rules. New
 // handshakes use the newest; sessions are never resumed, so none outlives its generation.
 // Threads: immutable; shared by every worker. Owns: its SSL_CTX pair and references to its parts;
 // it must outlive every SSL made from them. Errors: Create() says what BoringSSL refused.
@@ -8,22 +8,23 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "source/base/clock.h"
 #include "source/tls/credentials.h"
+#include "source/tls/trust_rules.h"
 
 typedef struct crypto_buffer_pool_st CRYPTO_BUFFER_POOL;
 typedef struct ssl_ctx_st SSL_CTX;
 
 namespace kith::tls {
 
-enum class MinVersion : uint8_t { kTls13, kTls12 };
-
 class Context {
  public:
   struct Options {
     std::shared_ptr<const Identity> identity;
     std::shared_ptr<const TrustBundle> bundle;
-    MinVersion min_version = MinVersion::kTls13;
+    TrustRules rules;
     const base::Clock* clock = &base::Clock::System();  // Decides validity.
     uint64_t generation = 0;                            // For logs and metrics.
   };
@@ -34,6 +35,7 @@ class Context {
 
   const Identity& identity() const { return *options_.identity; }
   const TrustBundle& bundle() const { return *options_.bundle; }
+  const TrustRules& rules() const { return options_.rules; }
   uint64_t generation() const { return options_.generation; }
   const Options& options() const { return options_; }
 
@@ -52,7 +54,10 @@ class Context {
 };
 
 // A mutual handshake of the context with itself, in memory: what a new certificate must pass before
-// it is served.
+// it is served. Neither revocation nor pins are looked at: they are what others see in it.
 absl::Status SelfHandshake(const Context& context);
+
+// The suites of TLS 1.2 that may be allowed, as BoringSSL names them.
+absl::Span<const absl::string_view> Tls12Ciphers();
 
 }  // namespace kith::tls

@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "source/base/spiffe_id.h"
 #include "source/tls/certificate_info.h"
+#include "source/tls/revocation.h"
 
 typedef struct evp_pkey_st EVP_PKEY;
 typedef struct x509_st X509;
@@ -71,7 +72,8 @@ class Identity {
 };
 
 // Roots by trust domain: a peer's chain is checked against the roots of its own trust domain only
-// (SPIFFE X509-SVID §5). Each of them is an anchor, self-signed or not.
+// (SPIFFE X509-SVID §5). Each of them is an anchor, self-signed or not. Beside them the lists of
+// what they, and CAs below them, have revoked.
 class TrustBundle {
  public:
   struct Domain {
@@ -80,9 +82,12 @@ class TrustBundle {
     uint64_t generation = 0;  // As whoever gave it counts; zero: not counted.
     // Key ids, lower-case hex, of issuers that are to go: leaves of theirs are renewed soon.
     std::vector<std::string> retiring_key_ids = {};
+    std::vector<std::string> crls = {};  // DER.
   };
-  // A domain without a usable root, or with one that is no CA, is an error.
-  static absl::StatusOr<std::shared_ptr<const TrustBundle>> Create(std::vector<Domain> domains);
+  // A domain without a usable root, or with one that is no CA, is an error, and so is a revocation
+  // list that bears a root's name without its signature. `more_crls` are those of files.
+  static absl::StatusOr<std::shared_ptr<const TrustBundle>> Create(std::vector<Domain> domains,
+                                                                   const Crls& more_crls = {});
   ~TrustBundle();
   TrustBundle(const TrustBundle&) = delete;
   TrustBundle& operator=(const TrustBundle&) = delete;
@@ -91,11 +96,16 @@ class TrustBundle {
   const std::vector<X509*>& RootsOf(absl::string_view trust_domain) const;
   const std::vector<Domain>& domains() const { return domains_; }
   std::vector<CertificateInfo> RootInfo(absl::string_view trust_domain) const;
+  const RevocationLists& revoked() const { return *revoked_; }
 
  private:
   explicit TrustBundle(std::vector<Domain> domains);
+  absl::Status AddRoots(size_t domain);
+  absl::Status AddCrls(size_t domain, Crls& to) const;
+
   std::vector<Domain> domains_;
   std::vector<std::vector<X509*>> roots_;  // Of domains_[i]; they are few.
+  std::unique_ptr<const RevocationLists> revoked_;
 };
 
 }  // namespace kith::tls

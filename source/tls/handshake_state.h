@@ -4,6 +4,7 @@
 // Errors: the verdict carries them.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -17,12 +18,15 @@ namespace kith::tls {
 struct HandshakeState {
   const Context* context = nullptr;  // Borrowed.
   PeerRole peer_role = PeerRole::kClient;
+  const PeerRules* rules = nullptr;  // Borrowed.
   // The server's identity must be one of these.
   std::vector<base::SpiffeId> expected;
   // In order of preference; empty: none is spoken and any offer is passed over.
   std::vector<std::string> alpn;
   // Left behind by the check of the peer's certificate.
   PeerVerdict verdict;
+  // What a client offered of which nothing is spoken here, as it came and cut short.
+  std::vector<uint8_t> refused_alpn;
 };
 
 }  // namespace kith::tls

@@ -1,7 +1,9 @@
 #include "source/tls/peer.h"
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/pool.h>
+#include <openssl/sha.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -10,8 +12,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "source/tls/svid.h"
 
 namespace kith::tls {
@@ -19,8 +24,7 @@ namespace {
 
 using telemetry::Reason;
 
-constexpr size_t kMaxChain = 10;
-constexpr int kMaxDepth = 6;
+constexpr int kMaxChain = 10;
 
 // A stack that borrows: its elements stay with their owner.
 struct Release {
@@ -41,6 +45,10 @@ uint8_t AlertOf(Reason reason) {
     case Reason::kCertificateExpired:
     case Reason::kCertificateNotYetValid:
       return SSL_AD_CERTIFICATE_EXPIRED;
+    case Reason::kCertificateRevoked:
+      return SSL_AD_CERTIFICATE_REVOKED;
+    case Reason::kRevocationUnknown:
+      return SSL_AD_CERTIFICATE_UNKNOWN;
     case Reason::kUnknownRoot:
     case Reason::kForeignTrustDomain:
       return SSL_AD_UNKNOWN_CA;
@@ -68,8 +76,9 @@ struct ChainError {
 
 class ChainVerifier {
  public:
-  ChainVerifier(X509* leaf, absl::Span<X509* const> intermediates, PeerRole role, absl::Time now)
-      : leaf_(leaf), intermediates_(intermediates), role_(role), now_(now) {}
+  ChainVerifier(X509* leaf, absl::Span<X509* const> intermediates, PeerRole role, absl::Time now,
+                const PeerRules& rules)
+      : leaf_(leaf), intermediates_(intermediates), role_(role), now_(now), rules_(rules) {}
 
   ChainError Verify(absl::Span<X509* const> roots) {
     ChainError error = VerifyWith(roots);
@@ -106,7 +115,12 @@ class ChainVerifier {
     // The shortest way to a root is the one that counts, and whatever is in the bundle is a root.
     X509_STORE_CTX_set_flags(context.get(), X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
     X509_STORE_CTX_set_time(context.get(), 0, absl::ToTimeT(now_));
-    X509_STORE_CTX_set_depth(context.get(), kMaxDepth);
+    // Never reached: BoringSSL would say of a longer chain that its issuer is unknown.
+    X509_STORE_CTX_set_depth(context.get(), kMaxChain + 1);
+    if (rules_.ended_since != absl::InfiniteFuture()) {
+      X509_STORE_CTX_set_app_data(context.get(), const_cast<PeerRules*>(&rules_));
+      X509_STORE_CTX_set_verify_cb(context.get(), &OnError);
+    }
     const bool ok = X509_verify_cert(context.get()) == 1;
     ERR_clear_error();
     if (ok) {
@@ -126,10 +140,21 @@ class ChainVerifier {
     return error;
   }
 
+  // Lets a certificate pass whose only fault is that it has ended, not too long ago.
+  static int OnError(int ok, X509_STORE_CTX* context) noexcept {
+    if (ok != 0 || X509_STORE_CTX_get_error(context) != X509_V_ERR_CERT_HAS_EXPIRED) return ok;
+    const auto* rules = static_cast<const PeerRules*>(X509_STORE_CTX_get_app_data(context));
+    const X509* at = X509_STORE_CTX_get_current_cert(context);
+    if (at == nullptr || ToTime(X509_get0_notAfter(at)) < rules->ended_since) return 0;
+    X509_STORE_CTX_set_error(context, X509_V_OK);
+    return 1;
+  }
+
   X509* const leaf_;
   const absl::Span<X509* const> intermediates_;
   const PeerRole role_;
   const absl::Time now_;
+  const PeerRules& rules_;
   std::vector<X509*> verified_;
 };
 
@@ -178,7 +203,6 @@ void Explain(const ChainError& error, absl::string_view trust_domain, absl::Time
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
     case X509_V_ERR_CERT_UNTRUSTED:
-    case X509_V_ERR_CERT_CHAIN_TOO_LONG:
       return RefuseUnknownRoot(error, trust_domain, verdict);
     case X509_V_ERR_CERT_SIGNATURE_FAILURE:
       // Without a key id only the name said that our root is its issuer; another CA can have it.
@@ -219,12 +243,70 @@ absl::Status CheckStrength(const std::vector<X509*>& verified) {
   return absl::OkStatus();
 }
 
+std::string KeyDigestText(const X509& leaf) {
+  PinSet::Digest digest;
+  uint8_t* spki = nullptr;
+  const int spki_size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(&leaf), &spki);
+  bssl::UniquePtr<uint8_t> owned(spki_size > 0 ? spki : nullptr);
+  if (spki_size <= 0) return "";
+  SHA256(spki, static_cast<size_t>(spki_size), digest.data());
+  return std::string(reinterpret_cast<const char*>(digest.data()), digest.size());
+}
+
+bool Names(const PinSet& pins, absl::string_view id) {
+  if (pins.principals.empty()) return true;
+  return std::any_of(pins.principals.begin(), pins.principals.end(), [id](absl::string_view name) {
+    return absl::ConsumeSuffix(&name, "*") ? absl::StartsWith(id, name) : id == name;
+  });
+}
+
+bool Holds(const std::vector<PinSet::Digest>& pins, absl::string_view digest) {
+  return std::any_of(pins.begin(), pins.end(), [digest](const PinSet::Digest& pin) {
+    return digest == absl::string_view(reinterpret_cast<const char*>(pin.data()), pin.size());
+  });
+}
+
+// The first set that names the peer and holds neither its certificate nor its key.
+const PinSet* FindBrokenPin(const std::vector<PinSet>& sets, absl::string_view id,
+                            const X509& leaf) {
+  for (const PinSet& pins : sets) {
+    if (!Names(pins, id)) continue;
+    if (Holds(pins.public_keys, KeyDigestText(leaf))) continue;
+    PinSet::Digest digest;
+    unsigned size = 0;
+    if (X509_digest(&leaf, EVP_sha256(), digest.data(), &size) == 1 &&
+        Holds(pins.certificates, {reinterpret_cast<const char*>(digest.data()), size})) {
+      continue;
+    }
+    return &pins;
+  }
+  return nullptr;
+}
+
+bool RefuseRevoked(const ChainKeys& keys, const TrustBundle& bundle, absl::Time now,
+                   const PeerRules& rules, PeerVerdict& verdict) {
+  using Standing = RevocationLists::Standing;
+  if (rules.revocation == RevocationMode::kOff) return false;
+  const auto finding = bundle.revoked().Check(keys, now);
+  if (finding.standing == Standing::kRevoked) {
+    Refuse(Reason::kCertificateRevoked, finding.detail, verdict);
+    return true;
+  }
+  if (finding.standing == Standing::kGood || rules.revocation == RevocationMode::kSoft) {
+    return false;
+  }
+  Refuse(Reason::kRevocationUnknown,
+         absl::StrCat(finding.detail, "; revocation is hard here, so it counts as revoked"),
+         verdict);
+  return true;
+}
+
 }  // namespace
 
 PeerVerdict VerifyPeer(absl::Span<CRYPTO_BUFFER* const> chain, PeerRole role,
-                       const TrustBundle& bundle, absl::Time now) {
+                       const TrustBundle& bundle, absl::Time now, const PeerRules& rules) {
   PeerVerdict verdict;
-  if (chain.empty() || chain.size() > kMaxChain) {
+  if (chain.empty() || chain.size() > size_t{kMaxChain}) {
     Refuse(Reason::kBadCertificate,
            absl::StrCat("it sent ", chain.size(), " certificates instead of 1 to ", kMaxChain),
            verdict);
@@ -257,21 +339,72 @@ PeerVerdict VerifyPeer(absl::Span<CRYPTO_BUFFER* const> chain, PeerRole role,
            verdict);
     return verdict;
   }
-  ChainVerifier verifier(leaf, absl::MakeConstSpan(borrowed).subspan(1), role, now);
+  ChainVerifier verifier(leaf, absl::MakeConstSpan(borrowed).subspan(1), role, now, rules);
   if (ChainError error = verifier.Verify(roots); error.code != X509_V_OK) {
     Explain(error, trust_domain, now, verdict);
     return verdict;
   }
-  if (absl::Status strength = CheckStrength(verifier.verified()); !strength.ok()) {
+  const std::vector<X509*>& verified = verifier.verified();
+  if (verified.size() > size_t{2} + rules.max_intermediates) {
+    Refuse(Reason::kChainTooLong,
+           absl::StrCat(verified.size() - 2,
+                        " intermediates stand between its certificate and a "
+                        "root of ours, more than ",
+                        int{rules.max_intermediates}),
+           verdict);
+    return verdict;
+  }
+  if (absl::Status strength = CheckStrength(verified); !strength.ok()) {
     Refuse(Reason::kWeakKey, strength.message(), verdict);
     return verdict;
   }
-  absl::Time not_after = absl::InfiniteFuture();
-  for (const X509* certificate : verifier.verified()) {
-    not_after = std::min(not_after, ToTime(X509_get0_notAfter(certificate)));
+  if (const PinSet* broken = FindBrokenPin(rules.pins, svid.id->text(), *leaf)) {
+    Refuse(
+        Reason::kPinMismatch,
+        absl::StrCat("neither the certificate of ", svid.id->text(), " nor its key is one of the ",
+                     broken->certificates.size() + broken->public_keys.size(),
+                     " that the TrustPolicy pins; its key has the SHA-256 ",
+                     absl::BytesToHexString(KeyDigestText(*leaf))),
+        verdict);
+    return verdict;
   }
-  verdict.peer = Peer{*std::move(svid.id), Describe(*leaf), not_after};
+  ChainKeys keys;
+  absl::Time not_after = absl::InfiniteFuture();
+  for (size_t i = 0; i < verified.size(); ++i) {
+    not_after = std::min(not_after, ToTime(X509_get0_notAfter(verified[i])));
+    if (i + 1 < verified.size()) keys.push_back(KeyOf(*verified[i], *verified[i + 1]));
+  }
+  if (RefuseRevoked(keys, bundle, now, rules, verdict)) return verdict;
+  verdict.peer = Peer{*std::move(svid.id), Describe(*leaf), not_after,
+                      std::make_shared<const ChainKeys>(std::move(keys))};
   return verdict;
+}
+
+Standing CheckStanding(const Peer& peer, const TrustBundle& bundle, absl::Time now,
+                       const PeerRules& rules) {
+  if (rules.revocation != RevocationMode::kOff && peer.chain != nullptr) {
+    const auto finding = bundle.revoked().Check(*peer.chain, now);
+    if (finding.standing == RevocationLists::Standing::kRevoked) {
+      return {absl::UnauthenticatedError(finding.detail), Reason::kCertificateRevoked};
+    }
+  }
+  return {};
+}
+
+bool IsRevoked(const Identity& identity, const TrustBundle& bundle, absl::Time now) {
+  if (bundle.revoked().empty()) return false;
+  ChainKeys keys;
+  const std::vector<X509*>& chain = identity.chain();
+  for (size_t i = 0; i + 1 < chain.size(); ++i) keys.push_back(KeyOf(*chain[i], *chain[i + 1]));
+  for (const X509* root : bundle.RootsOf(identity.id().trust_domain())) {
+    // Whichever of the roots it is: a list counts only with its issuer's signature.
+    ChainKeys with_root = keys;
+    with_root.push_back(KeyOf(*chain.back(), *root));
+    if (bundle.revoked().Check(with_root, now).standing == RevocationLists::Standing::kRevoked) {
+      return true;
+    }
+  }
+  return false;
 }
 
 void RequireIdentity(absl::Span<const base::SpiffeId> expected, PeerVerdict& verdict) {

@@ -1,11 +1,12 @@
 // Is a peer who its certificate says? The rules of an X509-SVID, then its chain up to a root of its
-// own trust domain.
+// own trust domain, then what the workload's own rules ask (trust_rules.h).
 // Threads: any. Owns: nothing.
 // Errors: UNAUTHENTICATED with one of the closed list of reasons and a detail for logs, and the TLS
 // alert that tells the peer as much as it may know.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -14,6 +15,7 @@
 #include "source/base/spiffe_id.h"
 #include "source/telemetry/reason.h"
 #include "source/tls/credentials.h"
+#include "source/tls/trust_rules.h"
 
 typedef struct crypto_buffer_st CRYPTO_BUFFER;
 
@@ -24,6 +26,8 @@ struct Peer {
   base::SpiffeId id;
   CertificateInfo leaf;
   absl::Time not_after;  // The first end of validity in its chain.
+  // For the revocation lists that come later; shared by copies.
+  std::shared_ptr<const ChainKeys> chain = {};
 };
 
 enum class PeerRole : uint8_t { kClient, kServer };
@@ -37,9 +41,20 @@ struct PeerVerdict {
 
 // `chain`: as sent, the leaf first, in DER.
 PeerVerdict VerifyPeer(absl::Span<CRYPTO_BUFFER* const> chain, PeerRole role,
-                       const TrustBundle& bundle, absl::Time now);
+                       const TrustBundle& bundle, absl::Time now, const PeerRules& rules = {});
+
+// Whether a peer that was verified earlier has been revoked since.
+struct Standing {
+  absl::Status status;
+  telemetry::Reason reason = telemetry::Reason::kNone;
+};
+Standing CheckStanding(const Peer& peer, const TrustBundle& bundle, absl::Time now,
+                       const PeerRules& rules);
 
 // Verdict on a peer whose chain was verified: is it one of those expected?
 void RequireIdentity(absl::Span<const base::SpiffeId> expected, PeerVerdict& verdict);
+
+// Whether our own certificate, or one of its chain, is on a list of `bundle`.
+bool IsRevoked(const Identity& identity, const TrustBundle& bundle, absl::Time now);
 
 }  // namespace kith::tls

@@ -41,6 +41,10 @@ absl::Status SelfHandshake(const Context& context) {
   client_state.context = &context;
   client_state.peer_role = PeerRole::kServer;
   client_state.expected = {context.identity().id()};
+  PeerRules rules = context.rules().peer;
+  rules.revocation = RevocationMode::kOff;
+  rules.pins.clear();
+  server_state.rules = client_state.rules = &rules;
 
   bssl::UniquePtr<SSL> server(SSL_new(context.server()));
   bssl::UniquePtr<SSL> client(SSL_new(context.client()));

@@ -3,11 +3,15 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "source/base/check.h"
+#include "source/telemetry/reason_status.h"
 #include "source/tls/ssl_error.h"
 
 namespace kith::tls {
@@ -28,15 +32,28 @@ std::string EncodeAlpn(const std::vector<std::string>& protocols) {
   return wire;
 }
 
+// The names of an ALPN list as a client sent it, which may be cut short.
+std::string AlpnText(const std::vector<uint8_t>& wire) {
+  std::string text;
+  for (size_t at = 0; at < wire.size(); at += size_t{1} + wire[at]) {
+    const size_t size = std::min<size_t>(wire[at], wire.size() - at - 1);
+    const absl::string_view name(reinterpret_cast<const char*>(wire.data()) + at + 1, size);
+    absl::StrAppend(&text, text.empty() ? "" : ", ", absl::CHexEscape(name));
+  }
+  return text;
+}
+
 }  // namespace
 
 TlsConnection::TlsConnection(std::unique_ptr<net::Stream> transport,
                              std::shared_ptr<const Context> context, SSL_CTX* ssl_context,
-                             absl::Duration timeout, HandshakeCallback done)
+                             absl::Duration timeout, std::shared_ptr<LiveConnections> live,
+                             HandshakeCallback done)
     : context_(std::move(context)),
       transport_(std::move(transport)),
       bio_(*transport_),
-      ssl_(SSL_new(ssl_context)) {
+      ssl_(SSL_new(ssl_context)),
+      live_(std::move(live)) {
   handshaking_ = std::make_unique<Handshaking>(loop(), [this] {
     FailHandshake(
         Reason::kHandshakeTimeout, absl::StatusCode::kDeadlineExceeded,
@@ -46,6 +63,7 @@ TlsConnection::TlsConnection(std::unique_ptr<net::Stream> transport,
   handshaking_->done = std::move(done);
   handshaking_->timeout = timeout;
   handshaking_->state.context = context_.get();
+  handshaking_->state.rules = &context_->rules().peer;
   handshaking_->timer.Start(timeout);
   KITH_CHECK(ssl_ != nullptr && bio_.Attach(ssl_.get()), "no memory for a TLS connection");
   SSL_set_app_data(ssl_.get(), &handshaking_->state);
@@ -60,10 +78,11 @@ TlsConnection::TlsConnection(std::unique_ptr<net::Stream> transport,
 TlsConnection::TlsConnection(std::unique_ptr<net::Stream> transport, ServerOptions options,
                              HandshakeCallback done)
     : TlsConnection(std::move(transport), options.context, options.context->server(),
-                    options.handshake_timeout, std::move(done)) {
+                    options.handshake_timeout, options.live, std::move(done)) {
   handshaking_->state.peer_role = PeerRole::kClient;
   handshaking_->state.alpn = std::move(options.alpn);
   SSL_set_accept_state(ssl_.get());
+  AskForCertificate(options.client_certificate);
   bio_.SetInput(options.first_bytes);
   bio_.SaveInput();
 }
@@ -71,7 +90,7 @@ TlsConnection::TlsConnection(std::unique_ptr<net::Stream> transport, ServerOptio
 TlsConnection::TlsConnection(std::unique_ptr<net::Stream> transport, ClientOptions options,
                              HandshakeCallback done)
     : TlsConnection(std::move(transport), options.context, options.context->client(),
-                    options.handshake_timeout, std::move(done)) {
+                    options.handshake_timeout, options.live, std::move(done)) {
   handshaking_->state.peer_role = PeerRole::kServer;
   handshaking_->state.expected = options.expected;
   SSL_set_connect_state(ssl_.get());
@@ -97,12 +116,29 @@ void TlsConnection::PrepareClient(const ClientOptions& options) {
   ERR_clear_error();
 }
 
+void TlsConnection::AskForCertificate(ClientCertificate wanted) {
+  // Without a callback the context's stays.
+  switch (wanted) {
+    case ClientCertificate::kRequire:
+      SSL_set_verify(ssl_.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+      break;
+    case ClientCertificate::kWant:
+      SSL_set_verify(ssl_.get(), SSL_VERIFY_PEER, nullptr);
+      break;
+    case ClientCertificate::kNone:
+      SSL_set_verify(ssl_.get(), SSL_VERIFY_NONE, nullptr);
+      break;
+  }
+}
+
 void TlsConnection::RefuseOptions(Reason reason, absl::string_view why) {
   handshaking_->refused = absl::InvalidArgumentError(why);
   handshaking_->refused_reason = reason;
 }
 
-TlsConnection::~TlsConnection() = default;
+TlsConnection::~TlsConnection() {
+  if (live_ != nullptr) live_->Remove(*this);
+}
 
 // ---- The transport's callbacks ----
 
@@ -166,7 +202,12 @@ void TlsConnection::Shake() {
   if (!verdict.status.ok()) {
     return FailHandshake(verdict.reason, verdict.status.code(), verdict.status.message());
   }
-  FailHandshake(error.reason(), absl::StatusCode::kUnauthenticated, error.Text());
+  std::string text = error.Text();
+  if (error.reason() == Reason::kNoSharedAlpn && !handshaking_->state.refused_alpn.empty()) {
+    absl::StrAppend(&text, ": it offers ", AlpnText(handshaking_->state.refused_alpn),
+                    ", and spoken here is ", absl::StrJoin(handshaking_->state.alpn, ", "));
+  }
+  FailHandshake(error.reason(), absl::StatusCode::kUnauthenticated, text);
 }
 
 void TlsConnection::FinishHandshake() {
@@ -175,6 +216,7 @@ void TlsConnection::FinishHandshake() {
   SSL_get0_alpn_selected(ssl_.get(), &alpn, &alpn_size);
   result_.alpn.assign(reinterpret_cast<const char*>(alpn), alpn_size);
   result_.version = SSL_get_version(ssl_.get());
+  if (live_ != nullptr) live_->Add(*this);
   Report();
   // Nothing more is read for a handler that has not asked.
   if (!closed_ && !reading_) transport_->PauseReading();
@@ -342,8 +384,22 @@ void TlsConnection::Reset() {
   transport_->Reset();
 }
 
+void TlsConnection::EndUntrusted(const Standing& standing) {
+  if (closed_) return;
+  close_reason_ = standing.reason;
+  net::StreamHandler* handler = handler_;
+  const absl::Status status = telemetry::WithReason(
+      absl::UnavailableError(absl::StrCat("connection with ", remote().ToString(),
+                                          " ended: ", standing.status.message())),
+      standing.reason);
+  Drop();
+  transport_->Reset();
+  if (handler != nullptr) handler->OnClosed(status);
+}
+
 void TlsConnection::Drop() {
   closed_ = true;
+  if (live_ != nullptr) live_->Remove(*this);
   handler_ = nullptr;
   if (handshaking_ == nullptr) return;
   SSL_set_app_data(ssl_.get(), nullptr);

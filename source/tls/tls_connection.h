@@ -11,6 +11,7 @@
 
 #include "source/event/timer.h"
 #include "source/tls/handshake_state.h"
+#include "source/tls/live_connections.h"
 #include "source/tls/record_bio.h"
 #include "source/tls/ssl_error.h"
 #include "source/tls/tls_stream.h"
@@ -46,6 +47,9 @@ class TlsConnection final : public TlsStream, private net::StreamHandler, privat
   const base::SocketAddress& local() const override { return transport_->local(); }
   event::Loop& loop() override { return transport_->loop(); }
 
+  // For LiveConnections: the peer is not to be trusted any more.
+  void EndUntrusted(const Standing& standing);
+
  private:
   // What only a handshake needs; gone when it is over.
   struct Handshaking {
@@ -67,9 +71,11 @@ class TlsConnection final : public TlsStream, private net::StreamHandler, privat
   };
 
   TlsConnection(std::unique_ptr<net::Stream> transport, std::shared_ptr<const Context> context,
-                SSL_CTX* ssl_context, absl::Duration timeout, HandshakeCallback done);
+                SSL_CTX* ssl_context, absl::Duration timeout, std::shared_ptr<LiveConnections> live,
+                HandshakeCallback done);
   void PrepareClient(const ClientOptions& options);
   void RefuseOptions(telemetry::Reason reason, absl::string_view why);
+  void AskForCertificate(ClientCertificate wanted);
 
   // net::StreamHandler, of the transport.
   void OnData(absl::Span<const uint8_t> bytes) override;
@@ -97,6 +103,7 @@ class TlsConnection final : public TlsStream, private net::StreamHandler, privat
   std::unique_ptr<net::Stream> transport_;
   RecordBio bio_;
   bssl::UniquePtr<SSL> ssl_;
+  const std::shared_ptr<LiveConnections> live_;  // Has it from its handshake's end to its own.
   std::unique_ptr<Handshaking> handshaking_;
   net::StreamHandler* handler_ = nullptr;
   HandshakeResult result_;

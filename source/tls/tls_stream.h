@@ -4,7 +4,8 @@
 // another TlsStream: they would share the second scratch) and the SSL object. Errors: a failed
 // handshake reaches the callback with one of the closed list of reasons and a detail for logs; the
 // peer sees only a TLS alert. After the handshake as net/stream.h; a stream cut without
-// close_notify ends with UNAVAILABLE "… truncated", not with OnEnd().
+// close_notify ends with UNAVAILABLE "… truncated", not with OnEnd(). What LiveConnections ends
+// closes with UNAVAILABLE and its reason (telemetry/reason_status.h).
 #pragma once
 
 #include <memory>
@@ -36,6 +37,8 @@ struct HandshakeResult {
   absl::Duration duration;
 };
 
+class LiveConnections;
+
 class TlsStream : public net::Stream {
  public:
   using HandshakeCallback = absl::AnyInvocable<void(const HandshakeResult&)>;
@@ -47,6 +50,8 @@ class TlsStream : public net::Stream {
     // empty, every offer is passed over.
     std::vector<std::string> alpn;
     absl::Duration handshake_timeout = absl::Seconds(10);
+    ClientCertificate client_certificate = ClientCertificate::kRequire;
+    std::shared_ptr<LiveConnections> live;  // Where it is noted while it lives; none by default.
     // What was read from the transport already, for example by a peek.
     std::vector<uint8_t> first_bytes;
   };
@@ -57,6 +62,7 @@ class TlsStream : public net::Stream {
     // The server's identity must be one of these; empty is an error, never "any".
     std::vector<base::SpiffeId> expected;
     absl::Duration handshake_timeout = absl::Seconds(10);
+    std::shared_ptr<LiveConnections> live;  // As the server's.
   };
 
   // Takes over a connected transport; `done` is called once, never before the call returns. Set the

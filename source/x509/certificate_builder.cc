@@ -36,11 +36,17 @@ bool AddExtension(X509* certificate, int nid, bool critical, CBB* value) {
   return extension && X509_add_ext(certificate, extension.get(), -1);
 }
 
-bool AddBasicConstraints(X509* certificate, bool ca) {
+bool IsCa(CertificateKind kind) {
+  return kind == CertificateKind::kRoot || kind == CertificateKind::kIntermediate;
+}
+
+bool AddBasicConstraints(X509* certificate, const CertificateSpec& spec) {
+  const bool ca = IsCa(spec.kind);
   bssl::ScopedCBB value;
   CBB sequence;
   return CBB_init(value.get(), 16) && CBB_add_asn1(value.get(), &sequence, CBS_ASN1_SEQUENCE) &&
          (!ca || CBB_add_asn1_bool(&sequence, 1)) &&
+         (!ca || !spec.path_length || CBB_add_asn1_uint64(&sequence, *spec.path_length)) &&
          AddExtension(certificate, NID_basic_constraints, true, value.get());
 }
 
@@ -56,11 +62,11 @@ bool AddKeyUsage(X509* certificate, bool ca) {
 }
 
 bool AddExtendedKeyUsage(X509* certificate, CertificateKind kind) {
-  if (kind == CertificateKind::kRoot) return true;
+  if (IsCa(kind)) return true;
   bssl::ScopedCBB value;
   CBB sequence;
   return CBB_init(value.get(), 32) && CBB_add_asn1(value.get(), &sequence, CBS_ASN1_SEQUENCE) &&
-         OBJ_nid2cbb(&sequence, NID_server_auth) &&
+         (kind == CertificateKind::kClient || OBJ_nid2cbb(&sequence, NID_server_auth)) &&
          (kind == CertificateKind::kServer || OBJ_nid2cbb(&sequence, NID_client_auth)) &&
          AddExtension(certificate, NID_ext_key_usage, false, value.get());
 }
@@ -144,7 +150,6 @@ absl::StatusOr<bssl::UniquePtr<X509>> Build(const CertificateSpec& spec, EVP_PKE
                                             const X509_NAME* issuer_name,
                                             const std::string& issuer_key_identifier,
                                             EVP_PKEY* issuer_key) {
-  const bool ca = spec.kind == CertificateKind::kRoot;
   bssl::UniquePtr<X509> certificate(X509_new());
   bssl::UniquePtr<X509_NAME> subject = SubjectOf(spec);
   X509* raw = certificate.get();
@@ -152,8 +157,8 @@ absl::StatusOr<bssl::UniquePtr<X509>> Build(const CertificateSpec& spec, EVP_PKE
       !SetValidity(raw, spec.not_before, spec.not_after) ||
       !X509_set_subject_name(raw, subject.get()) ||
       !X509_set_issuer_name(raw, const_cast<X509_NAME*>(issuer_name)) ||
-      !X509_set_pubkey(raw, subject_key) || !AddBasicConstraints(raw, ca) ||
-      !AddKeyUsage(raw, ca) || !AddExtendedKeyUsage(raw, spec.kind) ||
+      !X509_set_pubkey(raw, subject_key) || !AddBasicConstraints(raw, spec) ||
+      !AddKeyUsage(raw, IsCa(spec.kind)) || !AddExtendedKeyUsage(raw, spec.kind) ||
       !AddSubjectAltName(raw, spec) ||
       !AddKeyIdentifiers(raw, subject_key, issuer_key_identifier) ||
       !X509_sign(raw, issuer_key, DigestFor(issuer_key))) {

@@ -7,11 +7,13 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/optional.h"
 
 namespace kith::x509 {
 
@@ -26,9 +28,11 @@ struct Issuer {
 };
 
 enum class CertificateKind {
-  kRoot,      // CA, no path length.
-  kWorkload,  // serverAuth and clientAuth.
-  kServer,    // serverAuth only.
+  kRoot,          // CA.
+  kIntermediate,  // CA that a root signed.
+  kWorkload,      // serverAuth and clientAuth.
+  kServer,        // serverAuth only.
+  kClient,        // clientAuth only.
 };
 
 struct CertificateSpec {
@@ -39,6 +43,8 @@ struct CertificateSpec {
   std::vector<std::string> dns_names;
   absl::Time not_before;  // Whole seconds: a fraction is cut off.
   absl::Time not_after;
+  // Of a CA: how many more may stand below it. Without one there is no bound.
+  absl::optional<uint8_t> path_length = {};
 };
 
 // A random serial of 128 bits, positive; the key usages that belong to the kind.

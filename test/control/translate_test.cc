@@ -42,6 +42,36 @@ constexpr char kWorkload[] = R"(
     spec { action: ALLOW rules { to { operation { methods: "GET" } } } rules {} }
   })";
 
+TEST(TranslateServiceTest, TakesTheTrafficPolicyOfEachPort) {
+  mesh::v1::Service from = Parse<mesh::v1::Service>(kService);
+  *from.mutable_ports(0)->mutable_traffic_policy() = Parse<networking::v1::TrafficPolicy>(R"(
+    load_balancer { consistent_hash { http_header_name: "X-User" } }
+    connection_pool { tcp { max_connections: 7 connect_timeout { nanos: 250000000 } }
+                      http { http2_max_requests: 9 max_requests_per_connection: 0 } }
+    outlier_detection { consecutive_gateway_errors: 2 })");
+  const auto service = TranslateService(from, kHost);
+  ASSERT_TRUE(service.ok()) << service.status();
+  const mesh::TrafficPolicy& policy = (*service)->FindPort(80)->policy;
+  EXPECT_EQ(policy.balancer, mesh::Balancer::kConsistentHash);
+  EXPECT_EQ(policy.hash_header, "x-user");
+  EXPECT_EQ(policy.pool.max_connections, 7u);
+  EXPECT_EQ(policy.pool.connect_timeout, absl::Milliseconds(250));
+  EXPECT_EQ(policy.pool.max_requests, 9u);
+  EXPECT_EQ(policy.pool.max_requests_per_connection, mesh::kUnlimited);
+  EXPECT_EQ(policy.pool.max_pending_requests, mesh::kUnlimited);
+  EXPECT_EQ(policy.outliers.consecutive_errors, 5u);
+  EXPECT_EQ(policy.outliers.consecutive_gateway_errors, 2u);
+  EXPECT_EQ(policy.outliers.max_ejection_percent, 10u);
+
+  const mesh::TrafficPolicy& other = (*service)->FindPort(5432)->policy;
+  EXPECT_EQ(other.balancer, mesh::Balancer::kLeastRequest);
+  EXPECT_FALSE(other.outliers.enabled());
+
+  from.mutable_ports(0)->mutable_traffic_policy()->mutable_load_balancer()->set_simple(
+      networking::v1::LoadBalancerSettings::RANDOM);
+  EXPECT_THAT(TranslateService(from, kHost).status().ToString(), HasSubstr("loadBalancer"));
+}
+
 TEST(TranslateServiceTest, PlacesEveryEndpointOnItsPorts) {
   const auto service = TranslateService(Parse<mesh::v1::Service>(kService), kHost);
   ASSERT_TRUE(service.ok()) << service.status();
@@ -165,6 +195,24 @@ TEST(TranslateServiceTest, RefusesWhatIsWrongAndNamesIt) {
   }
 }
 
+TEST(TranslateWorkloadTest, ReadsWhatJudgesSingleRequests) {
+  auto message = Parse<mesh::v1::WorkloadConfig>(kWorkload);
+  auto& authentication = *message.add_request_authentications();
+  authentication.mutable_metadata()->set_name("tokens");
+  authentication.mutable_spec()->add_jwt_rules()->set_issuer("me");
+  auto& limit = *message.add_rate_limit_policies();
+  limit.mutable_metadata()->set_name("limit");
+  limit.mutable_spec()->mutable_limit()->set_requests(5);
+  const auto settings = TranslateWorkload(message, "cluster.local");
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  EXPECT_EQ(settings->authentication->size(), 1u);
+  EXPECT_EQ(settings->rate_limits->policies().size(), 1u);
+
+  limit.mutable_spec()->mutable_limit()->set_requests(0);
+  EXPECT_THAT(std::string(TranslateWorkload(message, "cluster.local").status().message()),
+              HasSubstr("default/limit: spec.limit.requests"));
+}
+
 TEST(TranslateWorkloadTest, ReadsModesAndPolicies) {
   const auto settings =
       TranslateWorkload(Parse<mesh::v1::WorkloadConfig>(kWorkload), "cluster.local");
@@ -223,13 +271,13 @@ TEST(TranslateWorkloadTest, RefusesWhatIsWrongAndNamesIt) {
       {"an unknown normalization",
        [](auto& w) { w.set_path_normalization(static_cast<mesh::v1::PathNormalization>(9)); },
        "pathNormalization: value 9"},
-      {"a condition, which is not supported yet",
+      {"a condition without values",
        [](auto& w) {
          w.mutable_authorization_policies(0)->mutable_spec()->mutable_rules(0)->add_when()->set_key(
              "request.headers[x]");
        },
        "demo/readers"},
-      {"an action that is not supported yet",
+      {"a CUSTOM that names no provider",
        [](auto& w) {
          w.mutable_authorization_policies(0)->mutable_spec()->set_action(
              security::v1::AuthorizationPolicySpec::CUSTOM);

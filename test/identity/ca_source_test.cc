@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "test/identity/fake_authority.h"
+#include "test/identity/recorder.h"
 #include "test/support/manual_clock.h"
 
 namespace kith::identity {
@@ -13,25 +14,6 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 constexpr char kId[] = "spiffe://cluster.local/ns/demo/sa/backend";
-
-// Remembers what it is given.
-class Recorder : public Source::Observer {
- public:
-  absl::Status OnIdentity(std::shared_ptr<const tls::Identity> identity) override {
-    if (!verdict.ok()) return verdict;
-    identities.push_back(std::move(identity));
-    return absl::OkStatus();
-  }
-  void OnFailure(Failure failure, const absl::Status& status) override {
-    failures.push_back(failure);
-    last_error = std::string(status.message());
-  }
-
-  absl::Status verdict;
-  std::vector<std::shared_ptr<const tls::Identity>> identities;
-  std::vector<Failure> failures;
-  std::string last_error;
-};
 
 class CaSourceTest : public ::testing::Test {
  protected:
@@ -144,7 +126,7 @@ TEST_F(CaSourceTest, HealsAfterAnOutageThatOutlastedTheCertificate) {
   EXPECT_EQ(recorder_.identities.size(), 2u);
 }
 
-TEST_F(CaSourceTest, TriesWhatIsOverdueAtOnceWhenTheWayIsOpenAgain) {
+TEST_F(CaSourceTest, SpreadsWhatIsOverdueWhenTheWayIsOpenAgain) {
   authority_.Answer();
   source_->TryOverdue();
   EXPECT_EQ(authority_.waiting(), 0u) << "nothing was overdue";
@@ -152,7 +134,58 @@ TEST_F(CaSourceTest, TriesWhatIsOverdueAtOnceWhenTheWayIsOpenAgain) {
   Advance(absl::Minutes(31));
   authority_.Give(absl::UnavailableError("away"));
   source_->TryOverdue();
+  EXPECT_EQ(authority_.waiting(), 0u);
+  Advance(absl::Seconds(30));
   EXPECT_EQ(authority_.waiting(), 1u);
+}
+
+TEST_F(CaSourceTest, ToleratesClocksThatAreTwentySecondsApart) {
+  for (const absl::Duration skew : {absl::Seconds(20), -absl::Seconds(20)}) {
+    source_->RotateNow();
+    if (authority_.waiting() == 0) continue;
+    authority_.Answer([&](test::CertificateOptions& options) {
+      *options.not_before += skew;
+      *options.not_after += skew;
+    });
+  }
+  EXPECT_EQ(recorder_.identities.size(), 2u);
+  EXPECT_TRUE(recorder_.failures.empty());
+}
+
+TEST_F(CaSourceTest, HandlesClocksThatJumpByAnHourWithoutASpin) {
+  authority_.lifetime = absl::Hours(24);
+  random_ = 0.9;
+  authority_.Answer();
+  for (const absl::Duration jump :
+       {absl::Hours(1), -absl::Hours(1), -absl::Hours(1), absl::Hours(1)}) {
+    const size_t before = authority_.requests.size();
+    Advance(jump);
+    // The authority's clock did not jump: what it gives may not be valid here.
+    for (int i = 0; i < 100; ++i) {
+      if (authority_.waiting() > 0) authority_.Give(absl::UnavailableError("away"));
+      Advance(absl::Milliseconds(10));
+    }
+    EXPECT_LE(authority_.requests.size() - before, 3u) << jump;
+  }
+  Advance(absl::Minutes(1));
+  if (authority_.waiting() > 0) authority_.Answer();
+  EXPECT_GT(source_->next_attempt(), clock_.Now() + absl::Hours(10)) << "all is as before";
+}
+
+TEST_F(CaSourceTest, HandsOverTheRootsOfAReplyWhenToldTo) {
+  CaSource::Options options = Options();
+  options.name = "istio-ca";
+  options.roots = CaSource::Roots::kFromReply;
+  FakeAuthority authority(clock_);
+  CaSource source(*loop_, authority, std::move(options));
+  Recorder recorder;
+  source.Start(recorder);
+  authority.Answer();
+  ASSERT_EQ(recorder.bundles.size(), 1u);
+  EXPECT_EQ(recorder.bundles[0][0].trust_domain, "cluster.local");
+  EXPECT_EQ(recorder.bundles[0][0].roots_pem, authority.ca.root_pem());
+  EXPECT_EQ(source.name(), "istio-ca");
+  EXPECT_TRUE(recorder_.bundles.empty()) << "Kith's own authority gives none this way";
 }
 
 TEST_F(CaSourceTest, CountsRefusedTokensApart) {

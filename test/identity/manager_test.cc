@@ -6,6 +6,7 @@
 #include "source/telemetry/metrics.h"
 #include "test/support/manual_clock.h"
 #include "test/support/temporary_ca.h"
+#include "test/support/temporary_crl.h"
 
 namespace kith::identity {
 namespace {
@@ -96,9 +97,10 @@ TEST_F(ManagerTest, CountsRotationsByResultAndReason) {
   ASSERT_TRUE(manager_->OnIdentity(MakeIdentity(ca_)).ok());
   manager_->OnFailure(Failure::kUnavailable, absl::UnavailableError("away"));
   const std::string text = metrics_.Text();
-  EXPECT_THAT(text, HasSubstr("kith_identity_rotations_total{result=\"ok\",reason=\"-\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("kith_identity_rotations_total{result=\"ok\",reason=\"-\","
+                              "source=\"kith-ca\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("kith_identity_rotations_total{result=\"failed\",reason="
-                              "\"unavailable\"} 1\n"));
+                              "\"unavailable\",source=\"kith-ca\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("kith_identity_generation 2\n"));
   EXPECT_EQ(manager_->report().rotations, 1u);
 }
@@ -162,6 +164,33 @@ TEST_F(ManagerTest, TakesIdentityAndRefusedBundleTogetherOnceTheyFit) {
   EXPECT_FALSE(manager_->WantsRenewal());
 }
 
+TEST_F(ManagerTest, FollowsTheSourcesBundleUntilTheControlPlaneGivesOne) {
+  ASSERT_TRUE(manager_->OnBundles({{"cluster.local", other_ca_.root_pem()}}).ok());
+  EXPECT_EQ(manager_->roots_pem(), other_ca_.root_pem());
+  EXPECT_TRUE(manager_->OnIdentity(MakeIdentity(other_ca_)).ok());
+  EXPECT_FALSE(manager_->SetBundle({{"cluster.local", ca_.root_pem()}}).ok())
+      << "it would cut off the present identity";
+  const std::string both = ca_.root_pem() + other_ca_.root_pem();
+  ASSERT_TRUE(manager_->SetBundle({{"cluster.local", both, 9}}).ok());
+  EXPECT_EQ(manager_->roots_pem(), both);
+  ASSERT_TRUE(manager_->OnBundles({{"cluster.local", other_ca_.root_pem()}}).ok());
+  EXPECT_EQ(manager_->roots_pem(), both) << "the control plane comes first";
+  EXPECT_THAT(metrics_.Text(),
+              HasSubstr("kith_trust_bundle_generation{trust_domain=\"cluster.local\"} 9\n"));
+}
+
+TEST_F(ManagerTest, KeepsToTheSourcesBundleWhenToldTo) {
+  Manager::Options options = Options();
+  options.precedence = BundlePrecedence::kSourceFirst;
+  options.metrics = nullptr;
+  auto manager = *Manager::Create(std::move(options));
+  ASSERT_TRUE(manager->OnBundles({{"cluster.local", other_ca_.root_pem()}}).ok());
+  ASSERT_TRUE(
+      manager->SetBundle({{"cluster.local", ca_.root_pem()}, {"b.example", ca_.root_pem()}}).ok());
+  EXPECT_EQ(manager->roots_pem(), other_ca_.root_pem());
+  EXPECT_EQ(manager->bundle().RootsOf("b.example").size(), 1u);
+}
+
 TEST_F(ManagerTest, WantsARenewalWhenItsIssuerIsToGo) {
   const auto identity = MakeIdentity(ca_);
   ASSERT_TRUE(manager_->OnIdentity(identity).ok());
@@ -176,14 +205,61 @@ TEST_F(ManagerTest, WantsARenewalWhenItsIssuerIsToGo) {
   EXPECT_FALSE(manager_->WantsRenewal());
 }
 
-TEST_F(ManagerTest, RefusesABundleWithoutItsOwnTrustDomain) {
-  const absl::Status refused = manager_->SetBundle({{"partner.example", ca_.root_pem()}});
-  EXPECT_THAT(std::string(refused.message()), HasSubstr("cluster.local"));
+TEST_F(ManagerTest, KeepsItsOwnRootsWhenABundleHasOnlyOthers) {
+  ASSERT_TRUE(manager_->SetBundle({{"partner.example", other_ca_.root_pem()}}).ok());
+  EXPECT_EQ(manager_->roots_pem(), ca_.root_pem());
+  EXPECT_EQ(manager_->bundle().RootsOf("partner.example").size(), 1u);
 }
 
 TEST_F(ManagerTest, RefusesABundleThatIsNotPem) {
   EXPECT_FALSE(manager_->SetBundle({{"cluster.local", "junk"}}).ok());
   EXPECT_EQ(manager_->roots_pem(), ca_.root_pem());
+}
+
+TEST_F(ManagerTest, PublishesRevocationListsOfFilesAndKeepsThemThroughNewBundles) {
+  ASSERT_TRUE(manager_->OnIdentity(MakeIdentity(ca_)).ok());
+  const auto lists = tls::ParseCrls(test::MakeCrl(ca_.root(), {.now = clock_.Now()}));
+  ASSERT_TRUE(lists.ok()) << lists.status();
+  ASSERT_TRUE(manager_->SetCrls(*lists).ok());
+  EXPECT_EQ(published_.back()->bundle().revoked().size(), 1u);
+  ASSERT_TRUE(
+      manager_->SetBundle({{"cluster.local", ca_.root_pem()}, {"other", other_ca_.root_pem()}})
+          .ok());
+  EXPECT_EQ(published_.back()->bundle().revoked().size(), 1u);
+}
+
+TEST_F(ManagerTest, WantsANewIdentityWhenItsOwnIsRevoked) {
+  const test::Credential leaf = ca_.Leaf({.uri_sans = {kId}});
+  ASSERT_TRUE(manager_
+                  ->OnIdentity(*tls::Identity::Create(leaf.chain_pem,
+                                                      *tls::PrivateKey::FromPem(leaf.key_pem)))
+                  .ok());
+  EXPECT_FALSE(manager_->WantsRenewal());
+  const std::string list = test::MakeCrl(ca_.root(), {.revoked = {leaf}, .now = clock_.Now()});
+  ASSERT_TRUE(
+      manager_
+          ->SetBundle(
+              {{.trust_domain = "cluster.local", .roots_pem = ca_.root_pem(), .crls = {list}}})
+          .ok());
+  EXPECT_TRUE(manager_->WantsRenewal());
+}
+
+TEST_F(ManagerTest, PublishesNewRulesOnceAndABreakGlassUnlessForbidden) {
+  ASSERT_TRUE(manager_->OnIdentity(MakeIdentity(ca_)).ok());
+  tls::TrustRules rules;
+  rules.peer.revocation = tls::RevocationMode::kHard;
+  ASSERT_TRUE(manager_->SetRules(rules).ok());
+  ASSERT_TRUE(manager_->SetRules(rules).ok());
+  ASSERT_EQ(published_.size(), 2u);
+  EXPECT_EQ(published_.back()->rules(), rules);
+
+  const absl::Time until = clock_.Now() + absl::Hours(1);
+  ASSERT_TRUE(manager_->SetBreakGlass(until, clock_.Now()).ok());
+  EXPECT_EQ(published_.back()->rules().break_glass_until, until);
+  EXPECT_EQ(published_.back()->rules().peer.ended_since, clock_.Now());
+  rules.break_glass_allowed = false;
+  ASSERT_TRUE(manager_->SetRules(rules).ok());
+  EXPECT_EQ(published_.back()->rules(), rules);
 }
 
 }  // namespace

@@ -29,25 +29,25 @@ TEST_F(RenewalTest, IsDueAtHalfOfWhatIsLeftNotOfTheBackDatedLife) {
   EXPECT_TRUE(renewal_.IsOverdue(kNow + absl::Seconds(300)));
 }
 
-TEST_F(RenewalTest, SpreadsRenewalsOverOnePercentToEitherSide) {
+TEST_F(RenewalTest, SpreadsRenewalsOverFivePercentToEitherSide) {
   random_ = 0.0;
   Hold(absl::Seconds(1000));
-  EXPECT_EQ(renewal_.due(), kNow + absl::Seconds(490));
+  EXPECT_EQ(renewal_.due(), kNow + absl::Seconds(450));
   random_ = 0.999999;
   Hold(absl::Seconds(1000));
-  EXPECT_GT(renewal_.due(), kNow + absl::Seconds(509));
-  EXPECT_LE(renewal_.due(), kNow + absl::Seconds(510));
+  EXPECT_GT(renewal_.due(), kNow + absl::Seconds(549));
+  EXPECT_LE(renewal_.due(), kNow + absl::Seconds(550));
 }
 
-TEST_F(RenewalTest, DoublesTheCeilingOfItsWaitsUpToATwentiethOfTheLifetime) {
+TEST_F(RenewalTest, DoublesTheCeilingOfItsWaitsUpToAnEighthOfTheLifetime) {
   random_ = 0.999999;
-  Hold(absl::Minutes(5));  // A twentieth: 15 s.
+  Hold(absl::Minutes(3));  // An eighth: 22.5 s.
   std::vector<int64_t> waits;
   for (int i = 0; i < 8; ++i) {
     renewal_.Failed(kNow);
     waits.push_back(absl::ToInt64Milliseconds(renewal_.due() - kNow + absl::Microseconds(999)));
   }
-  EXPECT_EQ(waits, (std::vector<int64_t>{500, 1000, 2000, 4000, 8000, 15000, 15000, 15000}));
+  EXPECT_EQ(waits, (std::vector<int64_t>{4000, 8000, 16000, 22500, 22500, 22500, 22500, 22500}));
 }
 
 TEST_F(RenewalTest, WaitsAnywhereBelowTheCeiling) {
@@ -57,7 +57,7 @@ TEST_F(RenewalTest, WaitsAnywhereBelowTheCeiling) {
   EXPECT_EQ(renewal_.due(), kNow);
   random_ = 0.5;
   renewal_.Failed(kNow);
-  EXPECT_EQ(renewal_.due(), kNow + absl::Milliseconds(500));
+  EXPECT_EQ(renewal_.due(), kNow + absl::Seconds(4));
 }
 
 TEST_F(RenewalTest, NeverWaitsLongerThanHalfAMinute) {
@@ -76,7 +76,7 @@ TEST_F(RenewalTest, WaitsAtMostFourSecondsWhereLittleTimeIsLeft) {
 
 TEST_F(RenewalTest, StartsWithShortWaitsWhereLifetimesAreSeconds) {
   Hold(absl::Seconds(2));
-  EXPECT_EQ(renewal_.FirstWait(), absl::Milliseconds(100));
+  EXPECT_EQ(renewal_.FirstWait(), absl::Milliseconds(125));
   EXPECT_EQ(renewal_.LongestWait(kNow), absl::Milliseconds(500));
   EXPECT_EQ(renewal_.CheckInterval(), absl::Milliseconds(40));
 }
@@ -86,7 +86,7 @@ TEST_F(RenewalTest, ForgetsFailuresOnSuccess) {
   for (int i = 0; i < 10; ++i) renewal_.Failed(kNow);
   Hold(absl::Hours(24));
   renewal_.Failed(kNow);
-  EXPECT_LE(renewal_.due(), kNow + absl::Milliseconds(500));
+  EXPECT_LE(renewal_.due(), kNow + absl::Seconds(4));
 }
 
 TEST_F(RenewalTest, IsNotStoppedByAClockSetBackDuringAWait) {
@@ -117,7 +117,18 @@ TEST_F(RenewalTest, BringsARenewalForwardSpreadOverTenSecondsAtMost) {
   EXPECT_TRUE(renewal_.IsOverdue(kNow + absl::Seconds(6)));
   Hold(absl::Seconds(20));
   renewal_.BringForward(kNow);
-  EXPECT_EQ(renewal_.due(), kNow + absl::Milliseconds(500));
+  EXPECT_EQ(renewal_.due(), kNow + absl::Milliseconds(2500));
+}
+
+TEST_F(RenewalTest, SpreadsWhatIsOverdueOverAQuarterOfTheTimeThatIsLeft) {
+  Hold(absl::Seconds(40));
+  renewal_.SpreadOverdue(kNow + absl::Seconds(24));
+  EXPECT_EQ(renewal_.due(), kNow + absl::Seconds(26));
+  Hold(absl::Hours(24));
+  renewal_.SpreadOverdue(kNow + absl::Hours(13));
+  EXPECT_EQ(renewal_.due(), kNow + absl::Hours(13) + absl::Seconds(15));
+  renewal_.SpreadOverdue(kNow + absl::Hours(24));
+  EXPECT_EQ(renewal_.due(), kNow + absl::Hours(24)) << "an ended certificate is of no use";
 }
 
 TEST_F(RenewalTest, NeverPutsOffWhatIsDueSooner) {

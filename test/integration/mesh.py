@@ -96,7 +96,7 @@ def request(port, path="/", method="GET", body=None, headers=None, timeout=10):
         connection.request(method, path, body=body, headers=headers or {},
                            encode_chunked="Transfer-Encoding" in (headers or {}))
         response = connection.getresponse()
-        return Answer(response.status, dict(response.getheaders()), response.read())
+        return Answer(response.status, response.headers, response.read())
     finally:
         connection.close()
 
@@ -265,8 +265,10 @@ class Mesh:
                      workload.service_account, "--ttl", ttl, "--file", workload.token_path)
 
     def add(self, name, service_account=None, namespace="demo", inbound=(), outbound=(),
-            start=True, extra=""):
-        """A workload. inbound: (application port, "HTTP"|"TCP"); outbound: (host, port)."""
+            start=True, extra="", identity=()):
+        """A workload. inbound: (application port, "HTTP"|"TCP"); outbound: (host, port).
+
+        identity: further lines of that block, indented by two."""
         workload = Workload(self, name, service_account or name, namespace)
         lines = [
             "workload:",
@@ -277,6 +279,7 @@ class Mesh:
             f"    app: {name.split('-')[0]}",
             "identity:",
             f"  lifetime: {self.leaf_lifetime}",
+            *identity,
             "controlPlane:",
             f"  address: 127.0.0.1:{self.port}",
             "  serverName: kith-controlplane",
@@ -308,6 +311,27 @@ class Mesh:
         if start:
             workload.start().await_ready()
         return workload
+
+    def sign_leaf(self, name, spiffe_id, days=1):
+        """A leaf that the mesh's present root signs behind the control plane's back, for attacks:
+        the files of its certificate and key."""
+        roots = sorted(self.state.glob("rotation-root-*-cert.pem")) or [self.state / "root-cert.pem"]
+        keys = sorted(self.state.glob("rotation-root-*-key.pem")) or [self.state / "root-key.pem"]
+        certificate, key = self.directory / f"{name}.pem", self.directory / f"{name}-key.pem"
+        extensions = self.directory / f"{name}.cnf"
+        extensions.write_text(f"subjectAltName=critical,URI:{spiffe_id}\n"
+                              "keyUsage=critical,digitalSignature\n"
+                              "extendedKeyUsage=serverAuth,clientAuth\n"
+                              "basicConstraints=critical,CA:FALSE\n"
+                              "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
+        for command in (
+                ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                 "-subj", "/", "-keyout", key, "-out", self.directory / f"{name}.csr"],
+                ["x509", "-req", "-in", self.directory / f"{name}.csr", "-CA", roots[0], "-CAkey",
+                 keys[0], "-days", days, "-extfile", extensions, "-out", certificate]):
+            subprocess.run(["openssl", *map(str, command)], check=True, capture_output=True,
+                           timeout=30)
+        return certificate, key
 
     def await_synced(self, workload, seconds=15):
         """Until the control plane has every type of the workload's configuration acknowledged."""

@@ -140,7 +140,10 @@ class ModesTest(unittest.TestCase):
         await_true("the way", lambda: request(port, headers={
             "X-Forwarded-Client-Cert": "By=spiffe://cluster.local/ns/x/sa/admin"}).status == 200)
         self.assertTrue(seen)
-        self.assertFalse([each for each in seen if b"forwarded-client-cert" in each.lower()])
+        told = [line for line in seen[-1].lower().split(b"\r\n") if b"client-cert" in line]
+        self.assertEqual(len(told), 1, told)
+        self.assertIn(b"uri=spiffe://cluster.local/ns/demo/sa/caller", told[0])
+        self.assertNotIn(b"admin", told[0])
 
 
 if __name__ == "__main__":

@@ -127,14 +127,14 @@ class PolicyTest(unittest.TestCase):
             await_true("the file is good again", lambda: not [
                 f for f in self.mesh.kithctl("status")["registry"]["files"] if f["state"] == "bad"])
 
-    def test_refuses_fields_that_are_not_enforced_yet(self):
+    def test_refuses_actions_that_are_not_enforced_yet(self):
         good = allow("readers", "backend", "  - {}")
         self.start(good)
-        self.mesh.write("policy.yaml", allow("readers", "backend", rules(
-            "- when:", "  - {key: \"request.headers[x]\", values: [\"y\"]}")))
+        self.mesh.write("policy.yaml", good.replace(
+            "action: ALLOW", "action: CUSTOM\n  provider: {name: opa}"))
         bad = await_true("the file is reported", lambda: [
             f for f in self.mesh.kithctl("status")["registry"]["files"] if f["state"] == "bad"])
-        self.assertIn("not supported", bad[0]["error"])
+        self.assertIn("not enforced", bad[0]["error"])
         self.assertEqual(self.get(self.frontend).status, 200)
 
 

@@ -5,6 +5,7 @@ application with a's identity and never as plaintext on the wire; what comes wit
 refused by a STRICT b; the proxy's own connections and local ones are left alone.
 """
 
+import json
 import sys
 import unittest
 
@@ -145,13 +146,15 @@ class CapturedTest(unittest.TestCase):
 
     def test_leaves_the_proxys_own_connections_alone(self):
         for ip in self.addresses_of("c"):
-            before = len(self.mesh.logged("a"))
-            self.assertEqual(
-                self.get("a", f"http://{bracketed(ip)}:8080/", user=PROXY_UID)[0], 200)
+            def logged(destination=f"{bracketed(ip)}:80"):
+                return [line for line in self.mesh.logged("a")
+                        if f'"{destination}"' in json.dumps(line)]
+
+            self.assertEqual(self.get("a", f"http://{bracketed(ip)}/", user=PROXY_UID)[0], 200)
             # A connection that is captured would be logged before this one is.
-            self.assertEqual(self.get("a", f"http://{bracketed(ip)}:8080/")[0], 200)
-            await_true("one is logged", lambda b=before: len(self.mesh.logged("a")) > b)
-            self.assertEqual(len(self.mesh.logged("a")), before + 1)
+            self.assertEqual(self.get("a", f"http://{bracketed(ip)}/")[0], 200)
+            await_true("the other is logged", logged)
+            self.assertEqual(len(logged()), 1)
 
     def test_passes_other_destinations_through(self):
         for ip in self.addresses_of("c"):
@@ -167,7 +170,7 @@ class CapturedTest(unittest.TestCase):
             self.assertEqual(self.get("a", "http://10.96.0.12/wire")[0], 200)
         self.assertIn("greeting", self.ask("a", "10.96.0.12", 3306, "", 20))
         # The last packets come after the answer.
-        await_true("packets are captured", lambda: pcap.stat().st_size > 20000)
+        await_true("packets are captured", lambda: pcap.stat().st_size > 4000)
         dump.end()
         wire = pcap.read_bytes()
         self.assertNotIn(b"PLAINTEXT-MARKER", wire)

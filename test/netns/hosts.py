@@ -93,8 +93,17 @@ class Hosts:
         run("ip", "-n", self.namespace("sw"), "link", "set", f"p-{host}", state)
 
     def lose_packets(self, host, percent):
-        run("tc", "-n", self.namespace("sw"), "qdisc", "replace", "dev", f"p-{host}", "root",
-            "netem", "loss", f"{percent}%", "delay", "2ms")
+        """Of what arrives at the host; 0 ends it."""
+        rules = "add table inet loss\ndelete table inet loss\n"
+        if percent:
+            rules += f"""table inet loss {{
+  chain arriving {{
+    type filter hook input priority filter; policy accept;
+    iifname "eth0" numgen random mod 100 < {percent} drop
+  }}
+}}
+"""
+        self.run(host, "nft", "-f", "-", input=rules)
 
     def __exit__(self, kind, *_):
         for process in self.processes:
@@ -167,8 +176,7 @@ observability: {{address: "{self.hosts.ip(host)}:15020", accessLog: {directory}/
 
     def ready(self, host):
         return self.hosts.run(host, "curl", "-sf",
-                              f"http://{self.hosts.ip(host)}:15020/healthz/ready",
-                              user=PROXY_UID).returncode == 0
+                              f"http://{self.hosts.ip(host)}:15020/healthz/ready").returncode == 0
 
     def logged(self, host):
         path = self.directory / host / "access.log"

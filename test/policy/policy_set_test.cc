@@ -263,14 +263,15 @@ TEST(PolicySetTest, LeavesOutPoliciesForGateways) {
   EXPECT_EQ(Say(policies->Decide(Tcp(&kFrontend))), "allow -");
 }
 
-TEST(PolicySetTest, RefusesTheWholeSetForOnePolicyItCannotEnforce) {
+TEST(PolicySetTest, RefusesTheWholeSetForOneBadPolicy) {
   const auto compiled = PolicySet::Compile(
       {PolicyOf("{rules: [{}]}"),
-       PolicyOf("{action: DENY, rules: [{when: [{key: source.ip, values: [10.0.0.1]}]}]}")},
+       PolicyOf("{action: DENY, rules: [{when: [{key: source.Ip, values: [10.0.0.1]}]}]}")},
       {});
-  EXPECT_EQ(compiled.status().code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(compiled.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(compiled.status().message(),
-            "demo/p: spec.rules[0].when: not supported yet; remove it or say it with from and to");
+            "demo/p: spec.rules[0].when[0].key: \"source.Ip\" is unknown; docs/authorization.md "
+            "lists the keys");
 }
 
 TEST(PolicySetTest, NamesTheAllowPoliciesThatLetNobodyIn) {

@@ -10,6 +10,7 @@
 #include <future>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "source/base/check.h"
 
 namespace kith::proxy {
@@ -110,9 +111,15 @@ ProxyPair::ProxyPair(uint16_t application_port) : ProxyPair(application_port, Op
 ProxyPair::ProxyPair(uint16_t application_port, Options options_in)
     : options(std::move(options_in)) {
   Worker::Options server_options;
-  server_options.inbound = {
-      {AnyPort(), AtPort(application_port), application_port, options.protocol}};
+  InboundOptions inbound;
+  inbound.bind = AnyPort();
+  inbound.application = AtPort(application_port);
+  inbound.port = application_port;
+  inbound.protocol = options.protocol;
+  inbound.proxy_protocol = options.proxy_protocol;
+  server_options.inbound = {inbound};
   server_options.timeouts = options.timeouts;
+  server_options.links = options.links;
   server_options.workload = "server-1";
   server_options.name_space = "n";
   server_options.metrics = &server_metrics.AddShard();
@@ -121,6 +128,7 @@ ProxyPair::ProxyPair(uint16_t application_port, Options options_in)
   Worker::Options client_options;
   client_options.outbound = {{AnyPort(), "server.n.svc", 80}};
   client_options.timeouts = options.timeouts;
+  client_options.links = options.links;
   client_options.workload = "client-1";
   client_options.name_space = "n";
   client_options.metrics = &client_metrics.AddShard();
@@ -140,10 +148,17 @@ ProxyPair::ProxyPair(uint16_t application_port, Options options_in)
   endpoint.tls = options.mode == mesh::MtlsMode::kDisable ? mesh::EndpointTls::kPlaintext
                                                           : mesh::EndpointTls::kMutual;
   endpoint.principals = {*base::SpiffeId::Parse(options.expected)};
-  service->ports = {{80, options.protocol, {endpoint}}};
+  service->ports = {{80, options.protocol, {endpoint}, options.traffic}};
+  for (const uint16_t port : options.plaintext_endpoints) {
+    mesh::Endpoint beside;
+    beside.address = AtPort(port);
+    beside.workload = absl::StrCat("n/at-", port);
+    beside.tls = mesh::EndpointTls::kPlaintext;
+    service->ports.front().endpoints.push_back(std::move(beside));
+  }
   auto snapshot = std::make_shared<mesh::Snapshot>();
   snapshot->services["server.n.svc"] = service;
-  client->SetConfig({snapshot, policy::PolicySet::AllowAll()});
+  client->SetConfig({.snapshot = snapshot, .policies = policy::PolicySet::AllowAll()});
 
   server->Start();
   client->Start();
@@ -188,7 +203,7 @@ std::shared_ptr<const tls::Context> ProxyPair::NewContext(absl::string_view spif
 void ProxyPair::SetServerPolicies(std::shared_ptr<const policy::PolicySet> policies) {
   auto snapshot = std::make_shared<mesh::Snapshot>();
   snapshot->modes.mode = options.mode;
-  server->SetConfig({snapshot, std::move(policies)});
+  server->SetConfig({.snapshot = snapshot, .policies = std::move(policies)});
 }
 
 }  // namespace kith::proxy

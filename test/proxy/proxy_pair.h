@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "source/proxy/worker.h"
@@ -59,7 +60,12 @@ struct ProxyPair {
     std::string policies = "";                            // "allow", "deny"; default allow.
     mesh::MtlsMode mode = mesh::MtlsMode::kStrict;
     bool client_has_identity = true;
+    Links links = Links::kOffered;
     Timeouts timeouts;
+    mesh::TrafficPolicy traffic;
+    // Applications that stand beside the server's sidecar as endpoints, spoken to in plaintext.
+    std::vector<uint16_t> plaintext_endpoints = {};
+    ProxyProtocol proxy_protocol = ProxyProtocol::kOff;
   };
   ProxyPair(uint16_t application_port, Options options);
   explicit ProxyPair(uint16_t application_port);

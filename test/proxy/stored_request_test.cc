@@ -28,6 +28,22 @@ TEST(StoredRequestTest, KeepsACopyWithoutWhatIsNotForwarded) {
   EXPECT_EQ(stored.headers()[2].name, "X-New");
 }
 
+TEST(StoredRequestTest, IsEditedInPlace) {
+  StoredRequest stored;
+  http::RequestHead head;
+  head.method = "GET";
+  head.headers = {{"Authorization", "Bearer x"}, {"Accept", "*/*"}};
+  stored.Assign(head, "/a?token=x", {}, {});
+  constexpr absl::string_view kDropped[] = {"authorization"};
+  const http::Header added[] = {{"x-subject", "alice"}};
+  stored.Edit(stored.path().substr(0, 2), kDropped, added);
+  EXPECT_EQ(stored.method(), "GET");
+  EXPECT_EQ(stored.path(), "/a");
+  ASSERT_EQ(stored.headers().size(), 2u);
+  EXPECT_EQ(stored.headers()[0].value, "*/*");
+  EXPECT_EQ(stored.headers()[1].value, "alice");
+}
+
 TEST(StoredRequestTest, CanBeRepeatedOnlyWhenIdempotentAndWithoutABody) {
   const auto repeatable = [](absl::string_view method, http::BodyKind body) {
     http::RequestHead head;

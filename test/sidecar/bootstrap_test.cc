@@ -58,6 +58,29 @@ class BootstrapTest : public ::testing::Test {
   test::TemporaryCa ca_;
 };
 
+TEST_F(BootstrapTest, ReadsWhatTheApplicationIsToldOfItsClient) {
+  const auto defaults = Load(kWhole);
+  ASSERT_TRUE(defaults.ok()) << defaults.status();
+  EXPECT_EQ(defaults->inbound[0].peer_headers.forward, proxy::ForwardClientCert::kAppendForward);
+  EXPECT_EQ(defaults->inbound[0].peer_headers.ssl_client, proxy::SslClientHeaders::kNone);
+  EXPECT_EQ(defaults->inbound[1].proxy_protocol, proxy::ProxyProtocol::kOff);
+  const auto headers =
+      With("protocol: HTTP",
+           "protocol: HTTP, clientCertificateHeaders: {forwarded: SANITIZE_SET, sslClient: ADDED}");
+  ASSERT_TRUE(headers.ok()) << headers.status();
+  EXPECT_EQ(headers->inbound[0].peer_headers.forward, proxy::ForwardClientCert::kSanitizeSet);
+  EXPECT_EQ(headers->inbound[0].peer_headers.ssl_client, proxy::SslClientHeaders::kAdded);
+  const auto proxy_protocol = With("protocol: TCP", "protocol: TCP, proxyProtocol: V2");
+  ASSERT_TRUE(proxy_protocol.ok()) << proxy_protocol.status();
+  EXPECT_EQ(proxy_protocol->inbound[1].proxy_protocol, proxy::ProxyProtocol::kV2);
+
+  EXPECT_THAT(With("protocol: HTTP", "protocol: HTTP, proxyProtocol: V2").status().message(),
+              HasSubstr("inbound[0].proxyProtocol: is for TCP ports only"));
+  EXPECT_THAT(
+      With("protocol: TCP", "protocol: TCP, clientCertificateHeaders: {}").status().message(),
+      HasSubstr("inbound[1].clientCertificateHeaders: is for HTTP ports only"));
+}
+
 TEST_F(BootstrapTest, ReadsEveryField) {
   const auto bootstrap = Load(kWhole);
   ASSERT_TRUE(bootstrap.ok()) << bootstrap.status();
@@ -84,7 +107,7 @@ TEST_F(BootstrapTest, ReadsEveryField) {
   EXPECT_EQ(bootstrap->access_log, "stdout");
   EXPECT_EQ(bootstrap->log_level, base::LogLevel::kWarning);
   EXPECT_EQ(bootstrap->workers, 2u);
-  EXPECT_EQ(bootstrap->min_version, tls::MinVersion::kTls12);
+  EXPECT_EQ(bootstrap->rules.min_version, tls::MinVersion::kTls12);
   EXPECT_EQ(bootstrap->timeouts.connect, absl::Seconds(1));
   EXPECT_EQ(bootstrap->timeouts.handshake, absl::Seconds(2));
   EXPECT_EQ(bootstrap->timeouts.head, absl::Seconds(3));
@@ -110,7 +133,7 @@ admin: {socket: s}
   EXPECT_EQ(bootstrap->access_log, "");
   EXPECT_EQ(bootstrap->log_level, base::LogLevel::kInfo);
   EXPECT_EQ(bootstrap->workers, 1u);
-  EXPECT_EQ(bootstrap->min_version, tls::MinVersion::kTls13);
+  EXPECT_EQ(bootstrap->rules.min_version, tls::MinVersion::kTls13);
   EXPECT_EQ(bootstrap->timeouts.connect, absl::Seconds(5));
   EXPECT_EQ(bootstrap->timeouts.handshake, absl::Seconds(10));
   EXPECT_EQ(bootstrap->timeouts.head, absl::Seconds(30));
@@ -119,6 +142,21 @@ admin: {socket: s}
   EXPECT_EQ(bootstrap->drain, absl::Seconds(15));
   EXPECT_EQ(bootstrap->limits.connections, 10000u);
   EXPECT_EQ(bootstrap->limits.request_head_bytes, 32768u);
+}
+
+TEST_F(BootstrapTest, ReadsRevocationAndBreakGlass) {
+  const std::string whole = kWhole;
+  const auto bootstrap = Load(whole + "revocation: {mode: HARD, crlFiles: [/a.crl, /b.crl]}\n" +
+                              "breakGlass: {permitted: true, maxDuration: 2h}\n");
+  ASSERT_TRUE(bootstrap.ok()) << bootstrap.status();
+  EXPECT_EQ(bootstrap->rules.peer.revocation, tls::RevocationMode::kHard);
+  EXPECT_EQ(bootstrap->crl_files, (std::vector<std::string>{"/a.crl", "/b.crl"}));
+  EXPECT_TRUE(bootstrap->break_glass_permitted);
+  EXPECT_EQ(bootstrap->break_glass_longest, absl::Hours(2));
+
+  EXPECT_THAT(std::string(Load(whole + "breakGlass: {maxDuration: 25h}\n").status().message()),
+              testing::HasSubstr("breakGlass.maxDuration: must be at most 24 h"));
+  EXPECT_FALSE(Load(whole)->break_glass_permitted);
 }
 
 TEST_F(BootstrapTest, TakesTheControlPlanesHostAsItsName) {

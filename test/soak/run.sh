@@ -1,22 +1,33 @@
 #!/usr/bin/env bash
-# Long runs with the real programs. Each prints "requests=N failed=M" and exits with 1 if M is not 0.
+# Long runs with the real programs. Each prints "requests=N failed=M" last, and exits with 1 if M is
+# not 0 or if it did not show what it is there to show.
 set -euo pipefail
 usage() {
   cat <<'EOF'
-usage: test/soak/run.sh NAME [SECONDS]
+usage: test/soak/run.sh NAME [SECONDS] [COUNT]
 
-  rotations   both sidecars rotate as fast as a lifetime of seconds has it, under saturation;
-              60 s by default, which is 300 rotations of each
-  outage      the control plane is killed with -9 and comes back, again and again, under saturation;
-              60 s by default
+  rotations   frontend and backend rotate under saturation: on demand, and by a lifetime of 10 s.
+              60 s by default; with COUNT, both must have rotated at least so often at the end
+  root        the root of the mesh is replaced, again and again, while four pairs of sidecars are
+              saturated; then COUNT handshakes (10000 by default) with a leaf of the first root are
+              tried, and with sessions from before. 60 s by default
+  outage      the control plane is killed with -9 for 0.6 of a lifetime, over a renewal, again and
+              again, under saturation; then once past the end of every certificate, with the wire
+              between the sidecars recorded. 60 s by default
+  stampede    COUNT sidecar identities (500 by default); the control plane is killed and restarted:
+              requests are certificates issued, failed are seconds with more than twice the steady
+              rate. 120 s by default
 
-example: test/soak/run.sh rotations 600
+examples: test/soak/run.sh rotations 600 1000
+          test/soak/run.sh root 120
 EOF
 }
 case "${1:-}" in
-  rotations | outage) ;;
+  rotations | root | outage) ;;
+  stampede)
+    (cd "$(dirname "$0")/../.." && bazel build //test/soak:stampede_clients) ;;
   -h | --help) usage; exit 0 ;;
   *) usage >&2; exit 64 ;;
 esac
 cd "$(dirname "$0")"
-exec python3 soak.py "$1" "${2:-60}"
+exec python3 soak.py "$@"

@@ -1,30 +1,49 @@
 """The long runs that run.sh names."""
 
+import collections
+import datetime
+import http.client
+import json
 import pathlib
 import signal
+import socket
+import ssl
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "test" / "integration"))
 
-from mesh import Load, Mesh, allow, await_true, documents, metric_labels, request, service  # noqa: E402
+from capture import Capture  # noqa: E402
+from mesh import (Load, Mesh, Process, allow, await_true, documents, metric_labels,  # noqa: E402
+                  request, service)
 
-HOST = "backend.demo.svc.cluster.local"
+CLIENTS = ROOT / "bazel-bin" / "test" / "soak" / "stampede_clients"
 
 
-class Pair:
-    """A frontend and a backend with these lifetimes, and the way between them."""
+def host(name):
+    return f"{name}.demo.svc.cluster.local"
 
-    def __init__(self, lifetime):
+
+class Pairs:
+    """Frontends and backends with leaves of this lifetime, and the ways between them."""
+
+    def __init__(self, lifetime, count=1):
         self.mesh = Mesh(leaf_lifetime=lifetime)
-        application, _ = self.mesh.nginx("location / { return 200 ok; }")
-        self.mesh.write("mesh.yaml", documents(service("backend", application),
-                                               allow("everyone", "backend", "  - {}")))
+        self.application, _ = self.mesh.nginx("location / { return 200 ok; }")
+        names = [f"backend{n}" for n in range(count)]
+        self.mesh.write("mesh.yaml", documents(
+            *(service(name, self.application) for name in names),
+            *(allow(f"everyone-{name}", name, "  - {}") for name in names)))
         self.mesh.start()
-        self.backend = self.mesh.add("backend", inbound=[(application, "HTTP")])
-        self.frontend = self.mesh.add("frontend", outbound=[(HOST, 80)])
-        self.through = self.frontend.outbound[HOST]
-        await_true("the way to the backend", lambda: request(self.through).status == 200)
+        self.backends = [self.mesh.add(name, inbound=[(self.application, "HTTP")])
+                         for name in names]
+        self.frontends = [self.mesh.add(f"frontend{n}", outbound=[(host(name), 80)])
+                          for n, name in enumerate(names)]
+        self.sidecars = self.frontends + self.backends
+        self.ways = [next(iter(frontend.outbound.values())) for frontend in self.frontends]
+        for way in self.ways:
+            await_true("the way to the backend", lambda: request(way).status == 200)
 
     def __enter__(self):
         return self
@@ -32,63 +51,215 @@ class Pair:
     def __exit__(self, *problem):
         self.mesh.__exit__(*problem)
 
+    def load(self, seconds, connections=64):
+        return [Load(way, seconds, connections // len(self.ways)) for way in self.ways]
+
     def rotations(self):
-        return [int(w.metric("kith_identity_rotations_total", result="ok"))
-                for w in (self.frontend, self.backend)]
+        return [int(sidecar.metric("kith_identity_rotations_total", result="ok"))
+                for sidecar in self.sidecars]
 
 
-def report(load, started, extra):
-    requests, failed = load.finish()
+def finish(loads):
+    results = [load.finish() for load in loads]
+    return sum(r[0] for r in results), sum(r[1] for r in results)
+
+
+def report(requests, failed, started, extra, shown=True):
     print(f"{extra}, {time.monotonic() - started:.0f} s")
     print(f"requests={requests} failed={failed}")
-    return failed == 0
+    return failed == 0 and shown
 
 
-def rotations(seconds):
-    """Rotations on demand every 200 ms on top of a lifetime of 10 s."""
-    with Pair("10s") as pair:
-        before, started = pair.rotations(), time.monotonic()
-        load = Load(pair.through, seconds, connections=64)
+def rotations(seconds=60, count=0):
+    """Rotations on demand, as fast as they are had, on top of a lifetime of 10 s."""
+    with Pairs("10s") as pairs:
+        before, started = pairs.rotations(), time.monotonic()
+        loads = pairs.load(seconds)
         serials, shown = set(), 0
-        wanted = max(300, int(seconds * 5))
         while time.monotonic() - started < seconds - 1:
-            for workload in (pair.frontend, pair.backend):
-                pair.mesh.kithctl("certs", "rotate", "--sidecar", workload.socket)
-            serials |= metric_labels(pair.backend.metrics_port,
+            for sidecar in pairs.sidecars:
+                pairs.mesh.kithctl("certs", "rotate", "--sidecar", sidecar.socket)
+            serials |= metric_labels(pairs.backends[0].metrics_port,
                                      "kith_tls_handshakes_by_certificate_total", "serial")
             if time.monotonic() - started > shown + 5:
                 shown = time.monotonic() - started
-                print(f"    {shown:.0f} s: rotations {pair.rotations()}", flush=True)
-            if sum(pair.rotations()) / 2 - before[0] > wanted * 2:
-                time.sleep(0.1)
-        made = [after - was for after, was in zip(pair.rotations(), before)]
-        return report(load, started, f"rotations of frontend and backend: {made}, serials seen in "
-                                     f"handshakes of the backend: {len(serials)}")
+                print(f"    {shown:.0f} s: rotations {pairs.rotations()}", flush=True)
+        made = [after - was for after, was in zip(pairs.rotations(), before)]
+        return report(*finish(loads), started,
+                      f"rotations of frontend and backend: {made} of {count} wanted, serials seen "
+                      f"in handshakes of the backend: {len(serials)}", min(made) >= count)
 
 
-def outage(seconds):
-    """The control plane is away for 0.6 of a lifetime of 20 s, from just after a renewal until well
-    after the next is due; then back for 8 s, and so on."""
-    with Pair("20s") as pair:
+class Intruder:
+    """Handshakes with one backend, by a client certificate and perhaps an earlier session."""
+
+    def __init__(self, port, certificate, key):
+        self._port = port
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._context.check_hostname, self._context.verify_mode = False, ssl.CERT_NONE
+        self._context.load_cert_chain(certificate, key)
+        self._context.set_alpn_protocols(["istio-http/1.1", "istio"])
+
+    def try_once(self, session=None):
+        """(whether it was served, the session, whether that was resumed)."""
+        try:
+            with socket.create_connection(("127.0.0.1", self._port), 10) as tcp:
+                with self._context.wrap_socket(tcp, session=session) as tls:
+                    tls.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                    answer = tls.recv(64)
+                    return answer.startswith(b"HTTP/1.1 200"), tls.session, tls.session_reused
+        except (ssl.SSLError, ConnectionError):
+            return False, None, False
+
+
+def root(seconds=60, count=10_000):
+    """Complete rotations of the root while four pairs of sidecars are saturated."""
+    with Pairs("5s", count=4) as pairs:
+        certificate, key = pairs.mesh.sign_leaf("old", pairs.frontends[0].spiffe_id)
+        intruder = Intruder(pairs.backends[0].inbound[pairs.application], certificate, key)
+        served, session, _ = intruder.try_once()
+        assert served, "a leaf of the present root is refused"
+        started, made = time.monotonic(), 0
+        loads = pairs.load(seconds)
+        status = pairs.mesh.kithctl("ca", "rotate", "status")
+        while time.monotonic() - started < seconds - 25 or made == 0:
+            began = time.monotonic()
+            pairs.mesh.kithctl("ca", "rotate", "start")
+            phases = []
+
+            def done():
+                phase = pairs.mesh.kithctl("ca", "rotate", "status")["phase"]
+                if not phases or phases[-1][0] != phase:
+                    phases.append((phase, round(time.monotonic() - began, 1)))
+                return phase == "idle"
+
+            await_true("the rotation's end", done, 120)
+            made += 1
+            print(f"    rotation {made}: {phases}", flush=True)
+        requests, failed = finish(loads)
+        after = pairs.mesh.kithctl("ca", "rotate", "status")
+        assert after["signer"] != status["signer"] and len(after["roots"]) == 1, after
+        assert len(after["workloads"]) == 8, after
+        tried = [intruder.try_once(session) for _ in range(count)]
+        accepted, resumed = sum(t[0] for t in tried), sum(t[2] for t in tried)
+        has_ticket = session is not None and session.has_ticket
+        return report(requests, failed, started,
+                      f"root rotations: {made} over 8 sidecars; afterwards a leaf of the first "
+                      f"root: {accepted} of {count} accepted, {resumed} sessions resumed, "
+                      f"ticket given: {has_ticket}", accepted == resumed == 0 and not has_ticket)
+
+
+def expiry(sidecar):
+    text = sidecar.certs()["chain"][0]["notAfter"].replace("Z", "+00:00")
+    return datetime.datetime.fromisoformat(text).timestamp()
+
+
+def past_expiry(pairs):
+    """The control plane stays away until every certificate has ended. Returns what was seen."""
+    secret, way = "/a-word-that-nobody-may-read", pairs.ways[0]
+    with Capture(pairs.backends[0].inbound[pairs.application], [secret, "HTTP/1.1"]) as wire:
+        pairs.mesh.control_plane.end(signal.SIGKILL)
+        ends = min(expiry(sidecar) for sidecar in pairs.sidecars)
+        last_good = time.time()
+        while time.time() < ends + 3:
+            if request(way, secret).status == 200:
+                last_good = time.time()
+            time.sleep(0.01)
+        pairs.mesh.start()
+        back = time.monotonic()
+        await_true("healed", lambda: request(way, secret).status == 200, 30)
+        healed = time.monotonic() - back
+    print(f"past expiry: closed {last_good - ends:+.2f} s from the first end, {wire.segments} "
+          f"segments and {wire.bytes} bytes recorded between the sidecars, {len(wire.found)} with "
+          f"plaintext, healed {healed:.2f} s after the return")
+    return last_good < ends + 1 and wire.segments > 0 and not wire.found and healed <= 5
+
+
+def outage(seconds=60, _=0):
+    """Away for 0.6 of a lifetime of 20 s, from just after a renewal until well after the next is
+    due; then back for 8 s, and so on. Then away past the end."""
+    with Pairs("20s") as pairs:
         started, outages, slowest = time.monotonic(), 0, 0.0
-        load = Load(pair.through, seconds, connections=64)
+        loads = pairs.load(seconds)
         while time.monotonic() - started < seconds - 21:
-            for workload in (pair.frontend, pair.backend):
-                pair.mesh.kithctl("certs", "rotate", "--sidecar", workload.socket)
-            pair.mesh.control_plane.end(signal.SIGKILL)
+            for sidecar in pairs.sidecars:
+                pairs.mesh.kithctl("certs", "rotate", "--sidecar", sidecar.socket)
+            pairs.mesh.control_plane.end(signal.SIGKILL)
             time.sleep(12)
-            stale = [w.serial() for w in (pair.frontend, pair.backend)]
+            stale = [sidecar.serial() for sidecar in pairs.sidecars]
             back = time.monotonic()
-            pair.mesh.start()
-            for workload, serial in zip((pair.frontend, pair.backend), stale):
-                await_true("renewal", lambda: workload.serial() != serial, 10)
+            pairs.mesh.start()
+            for sidecar, serial in zip(pairs.sidecars, stale):
+                await_true("renewal", lambda: sidecar.serial() != serial, 10)
             slowest = max(slowest, time.monotonic() - back)
             outages += 1
             time.sleep(8)
-        return report(load, started, f"outages: {outages}, slowest renewal after a return: "
-                                     f"{slowest:.2f} s")
+        requests, failed = finish(loads)
+        closed = past_expiry(pairs)
+        return report(requests, failed, started, f"outages: {outages}, slowest renewal after a "
+                                                 f"return: {slowest:.2f} s", closed)
+
+
+def write_tokens(mesh, folder, count):
+    folder.mkdir()
+    for number in range(count):
+        connection = http.client.HTTPConnection("localhost")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(str(mesh.socket))
+        connection.request("POST", "/v1/tokens", json.dumps(
+            {"namespace": "stampede", "serviceAccount": f"s{number}", "ttl": "2h"}))
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.read()
+        (folder / str(number)).write_text(json.load(answer)["token"])
+        connection.close()
+
+
+def issued(mesh):
+    """The second, since 1970, of each certificate of a workload."""
+    moments = []
+    for line in (mesh.state / "audit.jsonl").read_text().splitlines():
+        entry = json.loads(line)
+        if entry["event"] == "certificate" and entry["decision"] == "issued":
+            text = entry["time"].replace("Z", "+00:00")
+            moments.append(datetime.datetime.fromisoformat(text).timestamp())
+    return moments
+
+
+def stampede(seconds=120, count=500):
+    """The control plane restarts under sidecars that renew every half minute, more or less."""
+    lifetime = 60
+    with Mesh() as mesh:
+        mesh.start()
+        write_tokens(mesh, mesh.directory / "tokens", count)
+        clients = Process("clients", [CLIENTS, f"127.0.0.1:{mesh.port}",
+                                      mesh.state / "root-cert.pem", mesh.directory / "tokens",
+                                      count, lifetime], mesh.directory)
+        mesh._extra.append(clients)
+        started = time.monotonic()
+        await_true("every identity", lambda: f"identities {count}, connected {count}"
+                   in clients.log(), lifetime)
+        time.sleep(max(0.0, lifetime / 2 - (time.monotonic() - started)))
+        steady_from = time.time()
+        time.sleep(max(lifetime / 2, seconds / 4))
+        killed = time.time()
+        mesh.control_plane.end(signal.SIGKILL)
+        mesh.start()
+        back = time.time()
+        time.sleep(max(lifetime / 2, seconds / 4))
+        moments = issued(mesh)
+        steady = sum(steady_from <= moment < killed for moment in moments) / (killed - steady_from)
+        per_second = collections.Counter(int(m - back) for m in moments if m >= back)
+        worst = max(per_second.values(), default=0)
+        over = sum(n > 2 * steady for n in per_second.values())
+        alive = clients.log().splitlines()[-1]
+        shown = alive == f"identities {count}, connected {count}"
+        return report(len(moments), over, started,
+                      f"steady {steady:.1f}/s; away for {back - killed:.1f} s; the busiest second "
+                      f"after it: {worst}; at the end: {alive}", shown)
 
 
 if __name__ == "__main__":
-    good = {"rotations": rotations, "outage": outage}[sys.argv[1]](float(sys.argv[2]))
+    run = {"rotations": rotations, "root": root, "outage": outage, "stampede": stampede}
+    good = run[sys.argv[1]](*(float(sys.argv[2]) if i == 2 else int(sys.argv[i])
+                              for i in range(2, len(sys.argv))))
     sys.exit(0 if good else 1)

@@ -31,6 +31,7 @@ AccessEntry Full() {
   entry.request_id = "0123456789abcdef";
   entry.source = {"10.0.0.1:40000", "spiffe://mesh/ns/demo/sa/frontend", "0a"};
   entry.destination = {"10.0.0.2:8080", "spiffe://mesh/ns/demo/sa/backend", "0b"};
+  entry.request_principal = "https://idp/alice";
   entry.service = "backend.demo.svc.cluster.local";
   entry.tls_version = "TLSv1.3";
   entry.alpn = "http/1.1";
@@ -58,6 +59,7 @@ TEST(AccessEntryTest, IsOneLineOfJson) {
             "\"principal\":\"spiffe://mesh/ns/demo/sa/frontend\",\"serial\":\"0a\"},"
             "\"destination\":{\"address\":\"10.0.0.2:8080\","
             "\"principal\":\"spiffe://mesh/ns/demo/sa/backend\",\"serial\":\"0b\"},"
+            "\"request_principal\":\"https://idp/alice\","
             "\"service\":\"backend.demo.svc.cluster.local\","
             "\"tls\":{\"version\":\"TLSv1.3\",\"alpn\":\"http/1.1\",\"sni\":\"backend\"},"
             "\"method\":\"GET\",\"path\":\"/orders\",\"host\":\"backend\",\"status\":403,"

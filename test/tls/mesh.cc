@@ -27,7 +27,7 @@ std::shared_ptr<const Context> Mesh::WorkloadWith(const test::Credential& creden
   Context::Options options;
   options.identity = *std::move(identity);
   options.bundle = *std::move(bundle);
-  options.min_version = min_version;
+  options.rules.min_version = min_version;
   options.clock = &clock;
   auto context = Context::Create(std::move(options));
   KITH_CHECK(context.ok(), "a test's context");

@@ -244,7 +244,8 @@ TEST_F(VerifyPeerTest, BoundsTheDepthAndTheLengthOfAChain) {
     return Verify(chain);
   };
   EXPECT_TRUE(with(5).status.ok());
-  EXPECT_EQ(with(9).reason, Reason::kUnknownRoot);
+  EXPECT_EQ(with(6).reason, Reason::kChainTooLong);
+  EXPECT_EQ(with(9).reason, Reason::kChainTooLong);
   std::vector<Credential> eleven(11, ca_.Leaf(kId));
   ExpectRefused(Verify(eleven), Reason::kBadCertificate, "it sent 11 certificates",
                 SSL_AD_BAD_CERTIFICATE);

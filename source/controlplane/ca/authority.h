@@ -1,10 +1,11 @@
 // The certificate authority: short-lived X509-SVIDs for workloads and the control plane's own
-// server certificate, each written to the audit log before it leaves. Threads: any, at once; what
-// is shared is only read (the audit log has its own mutex). Owns: the signing key and the chain.
-// The state directory and the audit log must outlive it. Errors: Create() says which file is wrong
-// and what to do. The Issue methods carry a Refusal (refusal.h): INVALID_ARGUMENT for the caller's
-// fault, FAILED_PRECONDITION when the issuer has ended, UNAVAILABLE when the audit log cannot be
-// written.
+// server certificate, each written to the audit log before it leaves.
+// Threads: any, at once, for what is const; ring(), Adopt() and RenewIntermediate() belong to one.
+// What signs is replaced as a whole, and a certificate is made with what was there when it began.
+// Owns: the key ring. The state directory and the audit log must outlive it.
+// Errors: Create() says which file is wrong and what to do. The Issue methods carry a Refusal
+// (refusal.h): INVALID_ARGUMENT for the caller's fault, FAILED_PRECONDITION when the issuer has
+// ended, UNAVAILABLE when the audit log cannot be written.
 #pragma once
 
 #include <memory>
@@ -16,8 +17,11 @@
 #include "absl/time/time.h"
 #include "source/base/spiffe_id.h"
 #include "source/controlplane/ca/authority_options.h"
+#include "source/controlplane/ca/key_ring.h"
 
 namespace kith::controlplane {
+
+struct Signer;
 
 struct IssuedCertificate {
   // The leaf, one intermediate per element, the root bundle last: what sidecars are sent.
@@ -47,6 +51,7 @@ struct Requester {
 struct CertificateFacts {
   std::string serial;
   std::string subject;
+  std::string key_id;
   absl::Time not_before;
   absl::Time not_after;
 };
@@ -68,15 +73,29 @@ class CertificateAuthority {
                                                 absl::Duration lifetime) const;
 
   // The roots to trust, PEM.
-  const std::string& trust_bundle_pem() const;
-  const std::vector<CertificateFacts>& roots() const;
-  const CertificateFacts& signer() const;
+  std::string trust_bundle_pem() const;
+  std::vector<CertificateFacts> roots() const;
+  CertificateFacts signer() const;
   // The first end among the signer and what is above it: nothing issued lives longer.
   absl::Time issuer_not_after() const;
   const std::string& trust_domain() const;
+  const AuthorityOptions& options() const;
+
+  // For a rotation: a step of the ring, then Adopt(), which takes what the ring says into use.
+  KeyRing& ring();
+  const KeyRing& ring() const;
+  absl::Status Adopt();
+  // A new intermediate when half of the present one's life is over; none where the root signs.
+  absl::Status RenewIntermediate();
+  // When the last leaf of the root with this key id ends, at the latest.
+  absl::Time LastLeafEnd(const std::string& root_key_id) const;
+  absl::Duration default_leaf_lifetime() const;
+  // Those whose certificates may live, the one that issues now first: what signs revocation lists.
+  std::vector<std::shared_ptr<const Signer>> signers() const;
 
  private:
   struct State;
+  struct Material;
   explicit CertificateAuthority(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

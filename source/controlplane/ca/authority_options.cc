@@ -76,6 +76,27 @@ absl::StatusOr<AuthorityOptions> AuthorityOptions::From(
                             options.max_leaf_lifetime, options.default_leaf_lifetime));
   KITH_RETURN_IF_ERROR(Take(ca.backdate(), ca.has_backdate(), "backdate", absl::ZeroDuration(),
                             absl::Hours(1), options.backdate));
+  const auto& rotation = config.rotation();
+  if (rotation.has_before_end()) {
+    options.rotate_before_end = absl::Seconds(rotation.before_end().seconds());
+    if (options.rotate_before_end < absl::ZeroDuration() ||
+        options.rotate_before_end >= options.root_lifetime) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("rotation.before_end: ", absl::FormatDuration(options.rotate_before_end),
+                       " is not between 0s and the root's lifetime, ",
+                       absl::FormatDuration(options.root_lifetime)));
+    }
+  }
+  if (rotation.has_intermediate_lifetime()) {
+    options.intermediate_lifetime = absl::Seconds(rotation.intermediate_lifetime().seconds());
+    // A leaf ends with its issuer, which is replaced at half of its life.
+    if (options.intermediate_lifetime < 2 * options.max_leaf_lifetime) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "rotation.intermediate_lifetime: ", absl::FormatDuration(options.intermediate_lifetime),
+          " is less than twice ca.max_leaf_lifetime (",
+          absl::FormatDuration(options.max_leaf_lifetime), "), so leaves would be cut short"));
+    }
+  }
   return options;
 }
 

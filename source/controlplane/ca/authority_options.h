@@ -29,6 +29,10 @@ struct AuthorityOptions {
   std::string root_file = {};
 
   absl::Duration root_lifetime = absl::Hours(24 * 3650);  // Of a root made here.
+  // A root made here is rotated when so much of its life is left. Zero: never by itself.
+  // Negative, the default: a third of it.
+  absl::Duration rotate_before_end = -absl::InfiniteDuration();
+  absl::Duration intermediate_lifetime = absl::ZeroDuration();  // Zero: the root signs leaves.
   absl::Duration default_leaf_lifetime = absl::Hours(24);
   absl::Duration max_leaf_lifetime = absl::Hours(24);
   absl::Duration min_leaf_lifetime = absl::Seconds(1);

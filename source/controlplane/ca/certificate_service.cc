@@ -1,5 +1,6 @@
 #include "source/controlplane/ca/certificate_service.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -7,6 +8,7 @@
 #include "source/base/log.h"
 #include "source/base/status.h"
 #include "source/controlplane/ca/refusal.h"
+#include "source/controlplane/ca/signing_request.h"
 
 namespace kith::controlplane {
 namespace {
@@ -36,11 +38,27 @@ grpc::ServerUnaryReactor* CertificateService::CreateCertificate(
     grpc::CallbackServerContext* context, const IstioCertificateRequest* request,
     IstioCertificateResponse* response) {
   const auto start = std::chrono::steady_clock::now();
-  absl::Status status = Handle(*context, *request, *response);
-  options_.metrics->CountRequest(RefusalOf(status),
-                                 absl::FromChrono(std::chrono::steady_clock::now() - start));
+  Admission admission;
+  absl::Status status = Handle(*context, *request, *response, admission);
+  if (absl::IsResourceExhausted(status)) {
+    context->AddTrailingMetadata("grpc-retry-pushback-ms",
+                                 absl::StrCat(absl::ToInt64Milliseconds(admission.retry_after)));
+  }
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  reactor->Finish(ToGrpc(status));
+  auto finish = [this, reactor, start,
+                 ticket = std::move(admission.ticket)](const absl::Status& outcome) mutable {
+    options_.metrics->CountRequest(RefusalOf(outcome),
+                                   absl::FromChrono(std::chrono::steady_clock::now() - start));
+    // Once it is answered the server may be gone, and the bounds with it.
+    ticket.reset();
+    reactor->Finish(ToGrpc(outcome));
+  };
+  if (status.ok()) {
+    // A certificate leaves only after its record has.
+    options_.audit->WhenFlushed(std::move(finish));
+  } else {
+    finish(status);
+  }
   return reactor;
 }
 
@@ -57,9 +75,31 @@ absl::Status CertificateService::Refused(const absl::Status& why, Refusal refusa
   return Refuse(why.code(), refusal, why.message());
 }
 
+absl::Status CertificateService::CheckBounds(const Caller& caller,
+                                             const IstioCertificateRequest& request,
+                                             Admission& admission) const {
+  absl::StatusOr<IssueBounds::Ticket> ticket =
+      options_.bounds->Admit(caller, admission.retry_after);
+  if (!ticket.ok()) return ticket.status();
+  admission.ticket.emplace(*std::move(ticket));
+  const absl::Duration most = options_.bounds->MaxLifetime(caller);
+  admission.lifetime = absl::Seconds(request.validity_duration());
+  // Zero asks for the authority's default, which may be more than the namespace is allowed.
+  if (most != absl::InfiniteDuration()) {
+    admission.lifetime = admission.lifetime == absl::ZeroDuration()
+                             ? std::min(most, options_.authority->default_leaf_lifetime())
+                             : std::min(most, admission.lifetime);
+  }
+  if (!options_.bounds->ChecksKeyTypes(caller)) return absl::OkStatus();
+  const absl::StatusOr<SigningRequest> parsed = ParseSigningRequest(request.csr());
+  if (!parsed.ok()) return parsed.status();
+  return options_.bounds->CheckKeyType(caller, parsed->key_type);
+}
+
 absl::Status CertificateService::Handle(const grpc::CallbackServerContext& context,
                                         const IstioCertificateRequest& request,
-                                        IstioCertificateResponse& response) const {
+                                        IstioCertificateResponse& response,
+                                        Admission& admission) const {
   Requester requester;
   requester.peer = context.peer();
   absl::StatusOr<Caller> caller = options_.authenticator->Authenticate(context.client_metadata());
@@ -71,8 +111,14 @@ absl::Status CertificateService::Handle(const grpc::CallbackServerContext& conte
   absl::Status usable = CheckMetadata(request);
   if (!usable.ok()) return Refused(usable, RefusalOf(usable), requester);
 
-  absl::StatusOr<IssuedCertificate> made = options_.authority->IssueLeaf(
-      *id, request.csr(), absl::Seconds(request.validity_duration()), requester);
+  absl::Status in_force = options_.revocations->CheckPrincipal(id->text());
+  if (!in_force.ok()) return Refused(in_force, RefusalOf(in_force), requester);
+
+  const absl::Status within = CheckBounds(*caller, request, admission);
+  if (!within.ok()) return Refused(within, RefusalOf(within), requester);
+
+  absl::StatusOr<IssuedCertificate> made =
+      options_.authority->IssueLeaf(*id, request.csr(), admission.lifetime, requester);
   if (!made.ok()) {
     if (RefusalOf(made.status()) >= Refusal::kIssuerExpired) {
       base::Log(base::LogLevel::kError, "ca", "cannot issue certificates",
@@ -80,6 +126,9 @@ absl::Status CertificateService::Handle(const grpc::CallbackServerContext& conte
     }
     return made.status();
   }
+  // Again, now that the certificate is where a revocation looks for it (revocation_list.h).
+  in_force = options_.revocations->CheckPrincipal(id->text());
+  if (!in_force.ok()) return Refused(in_force, RefusalOf(in_force), requester);
   for (std::string& pem : made->chain_pem) response.add_cert_chain(std::move(pem));
   if (options_.issued) {
     options_.issued({*std::move(caller), id->text(), made->serial, made->not_before,

@@ -81,6 +81,11 @@ void ServingCertificate::Check() {
   }
 }
 
+void ServingCertificate::RenewNow() {
+  renew_at_ = absl::InfinitePast();
+  Check();
+}
+
 void ServingCertificate::RemoveFoldersExcept(const std::string& current,
                                              const std::string& previous) const {
   std::error_code ignored;

@@ -47,6 +47,8 @@ class ServingCertificate {
 
   // Renews when half of the lifetime is over. The timer calls this; so may a test.
   void Check();
+  // Whatever the age of the present one: its issuer is on the way out. What fails is tried again.
+  void RenewNow();
 
  private:
   explicit ServingCertificate(Options options);

@@ -1,7 +1,9 @@
 #include "source/controlplane/ca/signer.h"
 
+#include <openssl/ec_key.h>
 #include <openssl/err.h>
 #include <openssl/mem.h>
+#include <openssl/nid.h>
 #include <openssl/x509v3.h>
 
 #include <algorithm>
@@ -114,6 +116,7 @@ absl::Status Complete(Signer& signer, bssl::UniquePtr<EVP_PKEY> key, absl::Time 
     signer.not_before = std::max(signer.not_before, x509::NotBefore(certificate));
     signer.not_after = std::min(signer.not_after, x509::NotAfter(certificate));
   }
+  signer.root_key_id = KeyIdText(path->back());
   KITH_ASSIGN_OR_RETURN(signer.key_type, x509::AcceptedKeyType(key.get()));
   KITH_ASSIGN_OR_RETURN(signer.issuer, x509::Issuer::Of(signer.certificate.get(), std::move(key)));
   for (const auto& intermediate : signer.intermediates) {
@@ -128,19 +131,37 @@ absl::Status Complete(Signer& signer, bssl::UniquePtr<EVP_PKEY> key, absl::Time 
   return absl::OkStatus();
 }
 
-absl::StatusOr<bssl::UniquePtr<X509>> MakeRoot(EVP_PKEY* key, const std::string& trust_domain,
-                                               absl::Duration lifetime, absl::Duration backdate,
-                                               absl::Time now) {
+// Certificates of one mesh differ in name, which helps whoever looks at two of them during a
+// rotation.
+x509::CertificateSpec CaSpec(x509::CertificateKind kind, absl::string_view name, EVP_PKEY* key,
+                             const std::string& trust_domain) {
   x509::CertificateSpec spec;
-  spec.kind = x509::CertificateKind::kRoot;
+  spec.kind = kind;
   spec.organization = trust_domain.substr(0, 64);  // RFC 5280's upper bound for the field.
-  // Roots of one mesh differ in name, which helps whoever looks at two of them during a rotation.
   spec.common_name =
-      absl::StrCat("Kith root ", absl::BytesToHexString(x509::KeyIdentifier(key).substr(0, 4)));
+      absl::StrCat(name, " ", absl::BytesToHexString(x509::KeyIdentifier(key).substr(0, 4)));
   spec.uris = {absl::StrCat("spiffe://", trust_domain)};
+  return spec;
+}
+
+absl::StatusOr<std::string> RootCertificate(EVP_PKEY* key, const std::string& trust_domain,
+                                            absl::Duration lifetime, absl::Duration backdate,
+                                            absl::Time now) {
+  x509::CertificateSpec spec = CaSpec(x509::CertificateKind::kRoot, "Kith root", key, trust_domain);
   spec.not_before = now - backdate;
   spec.not_after = now + lifetime;
-  return x509::BuildSelfSigned(spec, key);
+  KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<X509> made, x509::BuildSelfSigned(spec, key));
+  return x509::CertificatePem(made.get());
+}
+
+absl::StatusOr<bssl::UniquePtr<EVP_PKEY>> GenerateKey(CaKeyType type) {
+  if (type == CaKeyType::kP256) return x509::GenerateP256Key();
+  bssl::UniquePtr<EC_KEY> ec(EC_KEY_new_by_curve_name(NID_secp384r1));
+  bssl::UniquePtr<EVP_PKEY> key(EVP_PKEY_new());
+  if (!ec || !key || !EC_KEY_generate_key(ec.get()) || !EVP_PKEY_set1_EC_KEY(key.get(), ec.get())) {
+    return x509::CryptoError("generate a P-384 key");
+  }
+  return key;
 }
 
 bool SameCertificate(const X509* a, const X509* b) { return X509_cmp(a, b) == 0; }
@@ -174,14 +195,11 @@ absl::StatusOr<Signer> LoadOrCreateRoot(const StateDirectory& state,
     KITH_RETURN_IF_ERROR(state.Write(kRootKeyFile, pem, 0600));
   }
   if (!certificate_pem) {
-    KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<X509> made,
-                          MakeRoot(key.get(), trust_domain, lifetime, backdate, now));
-    KITH_ASSIGN_OR_RETURN(std::string pem, x509::CertificatePem(made.get()));
+    KITH_ASSIGN_OR_RETURN(std::string pem,
+                          RootCertificate(key.get(), trust_domain, lifetime, backdate, now));
     KITH_RETURN_IF_ERROR(state.Write(kRootCertificateFile, pem, 0644));
     base::Log(base::LogLevel::kInfo, "ca", "made a root certificate",
-              {{"file", certificate_file},
-               {"serial", x509::SerialHex(made.get())},
-               {"not_after", Day(x509::NotAfter(made.get()))}});
+              {{"file", certificate_file}, {"not_after", Day(now + lifetime)}});
     certificate_pem = std::move(pem);
   }
 
@@ -252,6 +270,46 @@ absl::StatusOr<Signer> LoadSigner(const SignerFiles& files, absl::Time now) {
   }
   KITH_RETURN_IF_ERROR(Complete(signer, std::move(key), now));
   return signer;
+}
+
+absl::StatusOr<RootPem> MakeRoot(CaKeyType key_type, const std::string& trust_domain,
+                                 absl::Duration lifetime, absl::Duration backdate, absl::Time now) {
+  KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<EVP_PKEY> key, GenerateKey(key_type));
+  RootPem root;
+  KITH_ASSIGN_OR_RETURN(root.key, x509::PrivateKeyPem(key.get()));
+  KITH_ASSIGN_OR_RETURN(root.certificate,
+                        RootCertificate(key.get(), trust_domain, lifetime, backdate, now));
+  root.roots = root.certificate;
+  return root;
+}
+
+absl::StatusOr<Signer> MakeIntermediate(const Signer& root, const std::string& trust_domain,
+                                        absl::Duration lifetime, absl::Duration backdate,
+                                        absl::Time now) {
+  KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<EVP_PKEY> key, x509::GenerateP256Key());
+  x509::CertificateSpec spec =
+      CaSpec(x509::CertificateKind::kIntermediate, "Kith intermediate", key.get(), trust_domain);
+  spec.path_length = 0;  // It signs leaves alone.
+  spec.not_before = std::max(now - backdate, root.not_before);
+  spec.not_after = std::min(now + lifetime, root.not_after);
+  Signer signer;
+  signer.source = absl::StrCat(root.source, " (intermediate)");
+  KITH_ASSIGN_OR_RETURN(signer.certificate, x509::BuildCertificate(spec, key.get(), root.issuer));
+  signer.intermediates.push_back(bssl::UpRef(signer.certificate));
+  for (const auto& each : root.intermediates) signer.intermediates.push_back(bssl::UpRef(each));
+  for (const auto& each : root.roots) signer.roots.push_back(bssl::UpRef(each));
+  KITH_RETURN_IF_ERROR(Complete(signer, std::move(key), now));
+  return signer;
+}
+
+std::string KeyIdText(const X509* certificate) {
+  // It fills a cache inside the certificate, under a lock.
+  const ASN1_OCTET_STRING* id = X509_get0_subject_key_id(const_cast<X509*>(certificate));
+  if (id == nullptr) return "";
+  absl::string_view bytes(reinterpret_cast<const char*>(ASN1_STRING_get0_data(id)),
+                          static_cast<size_t>(ASN1_STRING_length(id)));
+  while (bytes.size() > 1 && bytes.front() == '\0') bytes.remove_prefix(1);
+  return absl::BytesToHexString(bytes);
 }
 
 absl::Status VerifyLeaf(const Signer& signer, X509* leaf, absl::Time now) {

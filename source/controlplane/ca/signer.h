@@ -7,6 +7,7 @@
 #include <openssl/base.h>
 #include <openssl/x509.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,8 @@ struct Signer {
   std::vector<bssl::UniquePtr<X509>> intermediates;
   std::string roots_pem;
   std::vector<bssl::UniquePtr<X509>> roots;
+  // Of the root it leads to, as certificates name it: lower-case hex, empty when it has none.
+  std::string root_key_id;
   // When every certificate above a leaf is valid.
   absl::Time not_before;
   absl::Time not_after;
@@ -42,12 +45,33 @@ absl::StatusOr<Signer> LoadOrCreateRoot(const StateDirectory& state,
                                         const std::string& trust_domain, absl::Duration lifetime,
                                         absl::Duration backdate, absl::Time now);
 
+enum class CaKeyType : uint8_t { kP256, kP384 };
+
+// A root and its key, or an intermediate, what is above it, and its root.
+struct RootPem {
+  std::string certificate;  // The signing certificate first.
+  std::string key;          // Secret.
+  std::string roots;
+};
+absl::StatusOr<RootPem> MakeRoot(CaKeyType key_type, const std::string& trust_domain,
+                                 absl::Duration lifetime, absl::Duration backdate, absl::Time now);
+
 struct SignerFiles {
   std::string certificate;
   std::string key;
   std::string roots;
 };
 absl::StatusOr<Signer> LoadSigner(const SignerFiles& files, absl::Time now);
+
+// An intermediate with a new key, signed by `root`, as what signs leaves from here on. It lives no
+// longer than its root.
+absl::StatusOr<Signer> MakeIntermediate(const Signer& root, const std::string& trust_domain,
+                                        absl::Duration lifetime, absl::Duration backdate,
+                                        absl::Time now);
+
+// The key id of a CA certificate as those below name it and sidecars report it: lower-case hex,
+// without leading zero bytes; empty when it has none.
+std::string KeyIdText(const X509* certificate);
 
 // Whether `leaf`, issued by `signer`, is what a peer would accept as client and as server.
 absl::Status VerifyLeaf(const Signer& signer, X509* leaf, absl::Time now);

@@ -1,71 +1,30 @@
 #include "source/controlplane/ca/signing_request.h"
 
-#include <openssl/bio.h>
-#include <openssl/err.h>
-#include <openssl/mem.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
-
-#include <utility>
-
-#include "absl/strings/str_cat.h"
 #include "source/controlplane/ca/refusal.h"
-#include "source/x509/crypto.h"
 
 namespace kith::controlplane {
 namespace {
 
-absl::Status Bad(Refusal refusal, absl::string_view message) {
-  ERR_clear_error();
-  return Refuse(absl::StatusCode::kInvalidArgument, refusal,
-                absl::StrCat("certificate signing request: ", message));
-}
-
-// Empty when it is no PEM of a request.
-std::string DerFromPem(absl::string_view pem) {
-  bssl::UniquePtr<BIO> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  char* name = nullptr;
-  char* header = nullptr;
-  uint8_t* bytes = nullptr;
-  long size = 0;
-  if (!bio || !PEM_read_bio(bio.get(), &name, &header, &bytes, &size)) return "";
-  bssl::UniquePtr<char> owned_name(name);
-  bssl::UniquePtr<char> owned_header(header);
-  bssl::UniquePtr<uint8_t> owned_bytes(bytes);
-  absl::string_view type(name);
-  if (type != PEM_STRING_X509_REQ && type != PEM_STRING_X509_REQ_OLD) return "";
-  return std::string(reinterpret_cast<char*>(bytes), static_cast<size_t>(size));
+Refusal RefusalFor(absl::StatusCode code) {
+  switch (code) {
+    case absl::StatusCode::kOutOfRange:
+      return Refusal::kRequestTooLarge;
+    case absl::StatusCode::kFailedPrecondition:
+      return Refusal::kRequestKey;
+    case absl::StatusCode::kPermissionDenied:
+      return Refusal::kRequestSignature;
+    default:
+      return Refusal::kRequestMalformed;
+  }
 }
 
 }  // namespace
 
-absl::StatusOr<SigningRequest> ParseSigningRequest(absl::string_view request) {
-  if (request.empty()) return Bad(Refusal::kRequestMalformed, "there is none; send one in PEM");
-  if (request.size() > kMaxSigningRequest) {
-    return Bad(Refusal::kRequestTooLarge,
-               absl::StrCat(request.size(), " bytes; at most ", kMaxSigningRequest, " are read"));
-  }
-  // DER begins with a SEQUENCE, a byte that no PEM text begins with.
-  std::string der = request[0] == '\x30' ? std::string(request) : DerFromPem(request);
-  if (der.empty()) {
-    return Bad(Refusal::kRequestMalformed, "no PEM block CERTIFICATE REQUEST found");
-  }
-  const uint8_t* cursor = reinterpret_cast<const uint8_t*>(der.data());
-  const uint8_t* end = cursor + der.size();
-  bssl::UniquePtr<X509_REQ> parsed(d2i_X509_REQ(nullptr, &cursor, static_cast<long>(der.size())));
-  if (!parsed) return Bad(Refusal::kRequestMalformed, "not valid PKCS#10");
-  if (cursor != end) return Bad(Refusal::kRequestMalformed, "there are bytes after its end");
-  SigningRequest result;
-  result.key.reset(X509_REQ_get_pubkey(parsed.get()));
-  if (!result.key) return Bad(Refusal::kRequestMalformed, "its public key cannot be read");
-  // Before the signature: a key of absurd size must not cost its verification.
-  absl::StatusOr<std::string> type = x509::AcceptedKeyType(result.key.get());
-  if (!type.ok()) return Bad(Refusal::kRequestKey, type.status().message());
-  result.key_type = *std::move(type);
-  if (X509_REQ_verify(parsed.get(), result.key.get()) != 1) {
-    return Bad(Refusal::kRequestSignature, "it is not signed by the key it carries");
-  }
-  return result;
+absl::StatusOr<x509::SigningRequest> ParseSigningRequest(absl::string_view request) {
+  absl::StatusOr<x509::SigningRequest> parsed = x509::ParseSigningRequest(request);
+  if (parsed.ok()) return parsed;
+  return Refuse(absl::StatusCode::kInvalidArgument, RefusalFor(parsed.status().code()),
+                parsed.status().message());
 }
 
 }  // namespace kith::controlplane

@@ -1,29 +1,17 @@
-// Reads a certificate signing request (PKCS#10). Only its public key is ever used: the names,
-// extensions and lifetimes that it asks for are not even looked at.
-// Threads: any. Owns: the key it returns.
+// Reads a certificate signing request, as x509/signing_request.h, for those who are sent one.
+// Threads: any. Owns: nothing.
 // Errors: INVALID_ARGUMENT with a Refusal: too large, malformed, not signed by its own key, or a
 // key that is not accepted.
 #pragma once
 
-#include <openssl/base.h>
-#include <openssl/evp.h>
-
-#include <cstddef>
-#include <string>
-
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "source/x509/signing_request.h"
 
 namespace kith::controlplane {
 
-constexpr size_t kMaxSigningRequest = 64 * 1024;
+using SigningRequest = x509::SigningRequest;
 
-struct SigningRequest {
-  bssl::UniquePtr<EVP_PKEY> key;
-  std::string key_type;  // "P-256", "RSA-3072".
-};
-
-// PEM or DER. Its signature proves that whoever made it holds the private key.
 absl::StatusOr<SigningRequest> ParseSigningRequest(absl::string_view request);
 
 }  // namespace kith::controlplane

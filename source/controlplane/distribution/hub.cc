@@ -117,8 +117,14 @@ void Hub::SetState(std::shared_ptr<const MeshState> state) {
   MeshChanged();
 }
 
-void Hub::SetTrustBundle(const std::string& roots_pem) {
-  cache_.SetTrustBundle(roots_pem);
+void Hub::SetTrustBundle(mesh::v1::TrustBundle bundle) {
+  bundle_generation_ = bundle.generation();
+  cache_.SetTrustBundle(std::move(bundle));
+  MeshChanged();
+}
+
+void Hub::SetCrls(std::vector<std::string> crls) {
+  cache_.SetCrls(std::move(crls));
   MeshChanged();
 }
 
@@ -188,6 +194,8 @@ bool Hub::TakeNode(Stream& stream, const envoy::config::core::v3::Node& node) {
     return false;
   }
   const Roster::Record* const before = roster_.Find({workload.name_space, workload.name});
+  const bool new_certificate =
+      before != nullptr && before->certificate.serial() != metadata->certificate().serial();
   const bool same_endpoint =
       before != nullptr && before->present && SameEndpoint(before->workload, workload);
   const auto replaced =
@@ -207,6 +215,12 @@ bool Hub::TakeNode(Stream& stream, const envoy::config::core::v3::Node& node) {
   stream.config_epoch = 0;
   if (*replaced != Roster::kNoStream) {
     End(*replaced, absl::AbortedError("replaced: the same workload opened another stream"));
+  }
+  if (new_certificate) {
+    // A bundle may have been refused because the certificate before did not pass under it.
+    for (Subscription& subscription : stream.subscriptions) {
+      if (subscription.type_url() == kTrustBundleType) subscription.OfferRefusedAgain();
+    }
   }
   if (!same_endpoint) {
     cache_.SetWorkload(stream.workload);
@@ -316,12 +330,24 @@ void Hub::SaveRoster() {
   }
 }
 
+bool Hub::HoldsBundle(const Stream& stream, const Roster::Record& record) const {
+  const std::string& domain = options_.mesh.trust_domain;
+  const auto bundle = cache_.TrustBundle(domain);
+  for (const Subscription& subscription : stream.subscriptions) {
+    if (subscription.type_url() != kTrustBundleType) continue;
+    return bundle != nullptr && subscription.Holds(domain, bundle->version) &&
+           record.trust_bundle_generation >= bundle_generation_;
+  }
+  return false;
+}
+
 std::vector<Hub::WorkloadReport> Hub::Workloads() const {
   std::vector<WorkloadReport> reports;
   for (const auto& [key, record] : roster_.records()) {
-    WorkloadReport report{.record = record, .config = {}};
+    WorkloadReport report{.record = record, .config = {}, .holds_bundle = false};
     const auto stream = streams_.find(record.stream);
     if (stream != streams_.end()) {
+      report.holds_bundle = HoldsBundle(*stream->second, record);
       for (const Subscription& subscription : stream->second->subscriptions) {
         report.config.push_back({.type = std::string(ShortType(subscription.type_url())),
                                  .state = subscription.state(),

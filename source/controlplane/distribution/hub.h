@@ -65,7 +65,10 @@ class Hub {
   Hub& operator=(const Hub&) = delete;
 
   void SetState(std::shared_ptr<const MeshState> state);
-  void SetTrustBundle(const std::string& roots_pem);
+  // Of the own trust domain.
+  void SetTrustBundle(mesh::v1::TrustBundle bundle);
+  // Certificate revocation lists of the trust domain's issuers, DER.
+  void SetCrls(std::vector<std::string> crls);
 
   // `identity`: whom the stream's token proved.
   StreamId Open(Caller identity, std::string peer, std::shared_ptr<StreamWriter> writer);
@@ -89,6 +92,8 @@ class Hub {
   struct WorkloadReport {
     Roster::Record record;
     std::vector<ConfigReport> config;  // Empty when it is not connected.
+    // It has acknowledged the own trust domain's present bundle, and says that it uses it.
+    bool holds_bundle = false;
   };
   std::vector<WorkloadReport> Workloads() const;
   size_t streams() const { return streams_.size(); }
@@ -107,8 +112,11 @@ class Hub {
   void SaveRoster();
 
   const Options options_;
+  bool HoldsBundle(const Stream& stream, const Roster::Record& record) const;
+
   ResourceCache cache_;
   Roster roster_;
+  uint64_t bundle_generation_ = 0;
   const std::string nonce_prefix_;
   StreamId last_id_ = Roster::kNoStream;
   std::map<StreamId, std::unique_ptr<Stream>> streams_;

@@ -5,8 +5,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "source/controlplane/distribution/workload_rules.h"
 #include "source/policy/peer_authentication.h"
 #include "source/policy/select.h"
+#include "source/policy/trust_policy.h"
 
 namespace kith::controlplane {
 namespace {
@@ -14,7 +16,15 @@ namespace {
 using MutualTLS = security::v1::PeerAuthenticationSpec::MutualTLS;
 
 mesh::v1::ServicePort::Protocol ToProto(PortProtocol protocol) {
-  return protocol == PortProtocol::kHttp ? mesh::v1::ServicePort::HTTP : mesh::v1::ServicePort::TCP;
+  switch (protocol) {
+    case PortProtocol::kHttp:
+      return mesh::v1::ServicePort::HTTP;
+    case PortProtocol::kHttp2:
+      return mesh::v1::ServicePort::HTTP2;
+    case PortProtocol::kTcp:
+      break;
+  }
+  return mesh::v1::ServicePort::TCP;
 }
 
 std::string PrincipalOf(absl::string_view trust_domain, absl::string_view name_space,
@@ -42,6 +52,36 @@ void SetPortTls(const std::vector<uint32_t>& plaintext_ports, mesh::v1::Endpoint
   if (all) return;
   for (const uint32_t port : plaintext_ports) {
     (*endpoint.mutable_port_tls())[port] = mesh::v1::Endpoint::PLAINTEXT;
+  }
+}
+
+// What a DestinationRule's tls says in place of what each endpoint accepts.
+void ApplyTls(const TrafficRule& rule, mesh::v1::Service& service) {
+  for (mesh::v1::Endpoint& endpoint : *service.mutable_endpoints()) {
+    std::vector<uint32_t> plaintext_ports;
+    const auto addresses = endpoint.addresses();
+    for (const auto& [port, address] : addresses) {
+      const auto own = endpoint.port_tls().find(port);
+      bool plaintext = (own == endpoint.port_tls().end() ? endpoint.tls() : own->second) ==
+                       mesh::v1::Endpoint::PLAINTEXT;
+      const ClientTls wanted = rule.For(port).tls;
+      if (wanted == ClientTls::kDisable) plaintext = true;
+      if (wanted == ClientTls::kMutual) {
+        plaintext = false;
+        // Nobody could tell whether the right one answers.
+        if (endpoint.principal().empty() && service.subject_alt_names().empty()) {
+          endpoint.mutable_addresses()->erase(port);
+          continue;
+        }
+      }
+      if (plaintext) plaintext_ports.push_back(port);
+    }
+    endpoint.clear_port_tls();
+    SetPortTls(plaintext_ports, endpoint);
+  }
+  auto& endpoints = *service.mutable_endpoints();
+  for (int i = endpoints.size() - 1; i >= 0; --i) {
+    if (endpoints[i].addresses().empty()) endpoints.DeleteSubrange(i, 1);
   }
 }
 
@@ -121,6 +161,14 @@ MeshBuilder::WorkloadView MeshBuilder::ConfigOf(const Workload& workload) const 
   for (const auto& [port, mode] : modes.ports) (*config.mutable_port_mtls_modes())[port] = mode;
 
   const policy::Labels labels(workload.labels.begin(), workload.labels.end());
+  const policy::Workload target{options_.root_namespace, workload.name_space, labels};
+  for (const auto* policy : policy::SelectTrustPolicies(state_->trust_policies, target)) {
+    // What matters of it: what a person writes beside it must not make a new version.
+    trust::v1::TrustPolicy& copy = *config.add_trust_policies();
+    copy.mutable_metadata()->set_name(policy->metadata().name());
+    copy.mutable_metadata()->set_namespace_(policy->metadata().namespace_());
+    *copy.mutable_spec() = policy->spec();
+  }
   std::vector<const security::v1::AuthorizationPolicy*> selected;
   for (const security::v1::AuthorizationPolicy& policy : state_->authorization_policies) {
     if (policy::Selects(policy, {options_.root_namespace, workload.name_space, labels})) {
@@ -138,6 +186,7 @@ MeshBuilder::WorkloadView MeshBuilder::ConfigOf(const Workload& workload) const 
     copy.mutable_metadata()->set_namespace_(policy->metadata().namespace_());
     *copy.mutable_spec() = policy->spec();
   }
+  AddRules(*state_, {options_.root_namespace, workload.name_space, labels}, config);
   return view;
 }
 
@@ -234,7 +283,17 @@ std::optional<mesh::v1::Service> MeshBuilder::ServiceOf(const std::string& name)
   return CapturedService(name, *known);
 }
 
+const TrafficRule* MeshBuilder::RuleOf(const ServiceDefinition& definition) const {
+  const auto found = state_->traffic_rules.find(definition.host);
+  // Whoever may write into one namespace has no say over another's services.
+  if (found == state_->traffic_rules.end() || found->second.name_space != definition.name_space) {
+    return nullptr;
+  }
+  return &found->second;
+}
+
 mesh::v1::Service MeshBuilder::ServiceFor(const ServiceDefinition& definition) const {
+  const TrafficRule* rule = RuleOf(definition);
   mesh::v1::Service service;
   service.set_host(definition.host);
   service.set_namespace_(definition.name_space);
@@ -243,13 +302,20 @@ mesh::v1::Service MeshBuilder::ServiceFor(const ServiceDefinition& definition) c
     added.set_number(port.number);
     added.set_name(port.name);
     added.set_protocol(ToProto(port.protocol));
+    if (rule != nullptr) *added.mutable_traffic_policy() = rule->For(port.number).policy;
   }
   for (const std::string& name : definition.subject_alt_names) service.add_subject_alt_names(name);
   for (const StaticWorkload& workload : definition.endpoints) {
     AddStatic(definition, workload, service);
   }
-  if (definition.selector.empty()) return service;
+  AddSelected(definition, service);
+  if (rule != nullptr) ApplyTls(*rule, service);
+  return service;
+}
 
+void MeshBuilder::AddSelected(const ServiceDefinition& definition,
+                              mesh::v1::Service& service) const {
+  if (definition.selector.empty()) return;
   const auto connected = workloads_.find(definition.name_space);
   if (connected != workloads_.end()) {
     for (const auto& [name, known] : connected->second) {
@@ -267,7 +333,6 @@ mesh::v1::Service MeshBuilder::ServiceFor(const ServiceDefinition& definition) c
       AddStatic(definition, workload, service);
     }
   }
-  return service;
 }
 
 }  // namespace kith::controlplane

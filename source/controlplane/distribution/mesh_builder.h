@@ -63,6 +63,9 @@ class MeshBuilder {
   // The workload that has the address: a proven claim wins, several of one rank cancel out.
   const Known* WorkloadAt(const std::string& ip) const;
   mesh::v1::Service CapturedService(const std::string& ip, const Known& known) const;
+  // Null when no rule holds for it.
+  const TrafficRule* RuleOf(const ServiceDefinition& definition) const;
+  void AddSelected(const ServiceDefinition& definition, mesh::v1::Service& service) const;
   void AddConnected(const ServiceDefinition& definition, const Known& known,
                     mesh::v1::Service& service) const;
   void AddStatic(const ServiceDefinition& definition, const StaticWorkload& workload,

@@ -29,11 +29,18 @@ void ResourceCache::RemoveWorkload(const std::string& name_space, const std::str
   services_.clear();
 }
 
-void ResourceCache::SetTrustBundle(const std::string& roots_pem) {
-  mesh::v1::TrustBundle bundle;
+void ResourceCache::SetTrustBundle(mesh::v1::TrustBundle bundle) {
   bundle.set_trust_domain(trust_domain_);
-  bundle.set_roots(roots_pem);
-  bundle_ = Encode(bundle);
+  bundle.mutable_crls()->Swap(trust_bundle_.mutable_crls());
+  trust_bundle_ = std::move(bundle);
+  bundle_ = Encode(trust_bundle_);
+}
+
+void ResourceCache::SetCrls(std::vector<std::string> crls) {
+  trust_bundle_.clear_crls();
+  for (std::string& crl : crls) trust_bundle_.add_crls(std::move(crl));
+  // Without roots there is no bundle yet.
+  if (bundle_ != nullptr) bundle_ = Encode(trust_bundle_);
 }
 
 ResourceCache::Config ResourceCache::WorkloadConfig(const Workload& workload) const {

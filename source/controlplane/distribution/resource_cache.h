@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
+#include "kith/mesh/v1/resources.pb.h"
 #include "source/controlplane/distribution/mesh_builder.h"
 #include "source/controlplane/distribution/resource.h"
 
@@ -23,7 +24,10 @@ class ResourceCache {
   void SetState(std::shared_ptr<const MeshState> state);
   void SetWorkload(const Workload& workload);
   void RemoveWorkload(const std::string& name_space, const std::string& name);
-  void SetTrustBundle(const std::string& roots_pem);
+  // Of the own trust domain, whose name is filled in here.
+  void SetTrustBundle(mesh::v1::TrustBundle bundle);
+  // Its certificate revocation lists, DER.
+  void SetCrls(std::vector<std::string> crls);
 
   // Grows when a WorkloadConfig may have become another one.
   uint64_t config_epoch() const { return config_epoch_; }
@@ -42,6 +46,7 @@ class ResourceCache {
   MeshBuilder builder_;
   uint64_t config_epoch_ = 1;
   absl::flat_hash_map<std::string, Resource> services_;  // Null: no such host.
+  mesh::v1::TrustBundle trust_bundle_;
   Resource bundle_;
 };
 

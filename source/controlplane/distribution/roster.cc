@@ -80,6 +80,8 @@ absl::StatusOr<Roster::StreamId> Roster::Attach(StreamId stream, const Workload&
   record.workload = workload;
   record.version = metadata.version();
   record.certificate = metadata.certificate();
+  record.trust_bundle_generation = metadata.trust_bundle_generation();
+  record.drained = false;
   record.peer = peer;
   record.stream = stream;
   record.present = true;
@@ -92,6 +94,7 @@ void Roster::Detach(StreamId stream, const Key& key, Leave leave, absl::Time now
   if (found == records_.end() || found->second.stream != stream) return;
   found->second.stream = kNoStream;
   found->second.since = now;
+  found->second.drained = leave == Leave::kDrained;
   found->second.present_until = leave == Leave::kDrained ? now : now + options_.linger;
 }
 

@@ -44,6 +44,9 @@ class Roster {
     Workload workload;
     std::string version;
     mesh::v1::ServedCertificate certificate;  // Empty until it serves one.
+    uint64_t trust_bundle_generation = 0;     // That it says it uses.
+    // It said good-bye: nobody is there who would have to learn anything.
+    bool drained = false;
     std::string peer;
     StreamId stream = kNoStream;
     absl::Time since;  // When it connected or disconnected.

@@ -151,6 +151,17 @@ std::optional<Subscription::Response> Subscription::Next(ResourceView& view, abs
   return response;
 }
 
+void Subscription::OfferRefusedAgain() {
+  if (state_ != State::kError || !outstanding_.empty()) return;
+  for (auto& [name, item] : items_) item.owed = true;
+}
+
+bool Subscription::Holds(const std::string& name, const std::string& version) const {
+  const auto found = items_.find(name);
+  return found != items_.end() && state_ == State::kSynced && outstanding_.empty() &&
+         !found->second.owed && found->second.told == version;
+}
+
 size_t Subscription::resources() const {
   size_t count = 0;
   for (const auto& [name, item] : items_) {

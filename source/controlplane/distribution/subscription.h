@@ -58,6 +58,11 @@ class Subscription {
   // What is to be sent now, if anything is.
   std::optional<Response> Next(ResourceView& view, absl::Time now);
 
+  // After a NACK: what the client was told counts as not told.
+  void OfferRefusedAgain();
+  // The client has acknowledged this version of the resource, and nothing is on its way.
+  bool Holds(const std::string& name, const std::string& version) const;
+
   const std::string& type_url() const { return type_url_; }
   State state() const { return state_; }
   absl::Time since() const { return since_; }          // When state() was entered.

@@ -53,6 +53,10 @@ absl::StatusOr<mesh::v1::NodeMetadata> ParseMetadata(const google::protobuf::Str
   if (node.certificate().serial().size() > kMaxText) {
     return Bad("certificate.serial", "longer than 128 bytes");
   }
+  if (node.certificate().issuer_key_id().size() > kMaxText ||
+      node.certificate().root_key_id().size() > kMaxText) {
+    return Bad("certificate", "a key id is longer than 128 bytes");
+  }
   if (node.inbound_size() > kMaxInbound) return Bad("inbound", "more than 64 ports");
   std::set<uint32_t> ports;
   for (mesh::v1::InboundPort& inbound : *node.mutable_inbound()) {

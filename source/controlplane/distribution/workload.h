@@ -26,7 +26,7 @@ struct Workload {
   std::map<uint32_t, std::string> inbound;  // Workload port to "ip:port".
   // IP addresses at which it answers every port, and whether its stream came from there: a claim
   // that is proven wins over one that is not.
-  std::map<std::string, bool> captured;
+  std::map<std::string, bool> captured = {};
 };
 
 // Strict: an unknown field, a bad value or too much of anything is refused. An inbound address that

@@ -9,7 +9,12 @@
 #include "source/base/status.h"
 #include "source/config/document.h"
 #include "source/controlplane/registry/service_rules.h"
+#include "source/controlplane/registry/traffic_rules.h"
+#include "source/extauthz/provider.h"
+#include "source/jwt/authentication.h"
 #include "source/policy/peer_authentication.h"
+#include "source/policy/trust_policy.h"
+#include "source/ratelimit/rate_limits.h"
 
 namespace kith::controlplane {
 namespace {
@@ -27,23 +32,32 @@ absl::Status CheckKind(const config::Document& document) {
   const absl::string_view kind = document.kind;
   if (kind.empty()) return absl::InvalidArgumentError("kind: is required");
   const bool security = IsOneOf(version, {"security.istio.io/v1", "security.istio.io/v1beta1"});
-  if (security && IsOneOf(kind, {"AuthorizationPolicy", "PeerAuthentication"})) {
+  if (security &&
+      IsOneOf(kind, {"AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"})) {
     return absl::OkStatus();
   }
   const bool networking = IsOneOf(version, {"networking.istio.io/v1", "networking.istio.io/v1beta1",
                                             "networking.istio.io/v1alpha3"});
-  if (networking && IsOneOf(kind, {"ServiceEntry", "WorkloadEntry"})) return absl::OkStatus();
+  if (networking && IsOneOf(kind, {"DestinationRule", "ServiceEntry", "WorkloadEntry"}))
+    return absl::OkStatus();
   if (version == "v1" && kind == "Service") return absl::OkStatus();
-  if (IsOneOf(kind, {"AuthorizationPolicy", "PeerAuthentication", "ServiceEntry", "WorkloadEntry",
-                     "Service"})) {
+  if (version == "mesh.kith.dev/v1alpha1" &&
+      IsOneOf(kind, {"MeshConfig", "RateLimitPolicy", "TrustPolicy"})) {
+    return absl::OkStatus();
+  }
+  if (IsOneOf(kind, {"AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication",
+                     "DestinationRule", "ServiceEntry", "WorkloadEntry", "Service", "MeshConfig",
+                     "RateLimitPolicy", "TrustPolicy"})) {
     return absl::InvalidArgumentError(absl::StrCat(
         "apiVersion: \"", version, "\" does not go with kind ", kind,
-        "; security.istio.io/v1, networking.istio.io/v1 and v1 (Service) are understood"));
+        "; security.istio.io/v1, networking.istio.io/v1, mesh.kith.dev/v1alpha1 and v1 "
+        "(Service) are understood"));
   }
   return absl::UnimplementedError(absl::StrCat(
       "kind: ", kind,
-      " is not supported yet; AuthorizationPolicy, PeerAuthentication, "
-      "ServiceEntry, WorkloadEntry and Service are. Remove the document: it would have no effect"));
+      " is not supported yet; AuthorizationPolicy, PeerAuthentication, RequestAuthentication, "
+      "RateLimitPolicy, TrustPolicy, MeshConfig, DestinationRule, ServiceEntry, WorkloadEntry and "
+      "Service are. Remove the document: it would have no effect"));
 }
 
 class Decoder {
@@ -59,8 +73,15 @@ class Decoder {
     if (document.kind == "PeerAuthentication") {
       return AddAs<security::v1::PeerAuthentication>(document);
     }
+    if (document.kind == "TrustPolicy") return AddAs<trust::v1::TrustPolicy>(document);
+    if (document.kind == "RequestAuthentication") {
+      return AddAs<security::v1::RequestAuthentication>(document);
+    }
+    if (document.kind == "RateLimitPolicy") return AddAs<ratelimit::v1::RateLimitPolicy>(document);
+    if (document.kind == "MeshConfig") return AddAs<meshconfig::v1::MeshConfig>(document);
     if (document.kind == "ServiceEntry") return AddAs<networking::v1::ServiceEntry>(document);
     if (document.kind == "WorkloadEntry") return AddAs<networking::v1::WorkloadEntry>(document);
+    if (document.kind == "DestinationRule") return AddAs<networking::v1::DestinationRule>(document);
     return AddAs<networking::v1::Service>(document);
   }
 
@@ -80,7 +101,10 @@ class Decoder {
     KITH_RETURN_IF_ERROR(At(document, Claim(label)));
     // The policies' own errors name the policy already.
     constexpr bool kNamesItself = std::is_same_v<Message, security::v1::AuthorizationPolicy> ||
-                                  std::is_same_v<Message, security::v1::PeerAuthentication>;
+                                  std::is_same_v<Message, security::v1::PeerAuthentication> ||
+                                  std::is_same_v<Message, trust::v1::TrustPolicy> ||
+                                  std::is_same_v<Message, security::v1::RequestAuthentication> ||
+                                  std::is_same_v<Message, ratelimit::v1::RateLimitPolicy>;
     KITH_RETURN_IF_ERROR(At(
         document, base::Annotate(Take(std::move(message)), kNamesItself ? document.kind : label)));
     ++contents_.kinds[document.kind];
@@ -96,6 +120,11 @@ class Decoder {
   }
 
   absl::Status Take(security::v1::AuthorizationPolicy policy) {
+    if (policy.spec().action() == security::v1::AuthorizationPolicySpec::CUSTOM) {
+      return absl::UnimplementedError(
+          absl::StrCat(policy.metadata().namespace_(), "/", policy.metadata().name(),
+                       ": spec.action: CUSTOM is not enforced by sidecars yet; remove the policy"));
+    }
     KITH_RETURN_IF_ERROR(policy::PolicySet::Compile({&policy, 1}, policy_).status());
     contents_.authorization_policies.push_back(std::move(policy));
     return absl::OkStatus();
@@ -111,6 +140,36 @@ class Decoder {
                                               created.empty() ? "" : " created at ", created)));
     }
     contents_.peer_authentications.push_back(std::move(authentication));
+    return absl::OkStatus();
+  }
+
+  absl::Status Take(trust::v1::TrustPolicy policy) {
+    KITH_RETURN_IF_ERROR(policy::Validate(policy));
+    contents_.trust_policies.push_back(std::move(policy));
+    return absl::OkStatus();
+  }
+
+  absl::Status Take(security::v1::RequestAuthentication authentication) {
+    KITH_RETURN_IF_ERROR(jwt::Validate(authentication));
+    contents_.rulebook.request_authentications.push_back(std::move(authentication));
+    return absl::OkStatus();
+  }
+
+  absl::Status Take(ratelimit::v1::RateLimitPolicy limit) {
+    KITH_RETURN_IF_ERROR(ratelimit::Validate(limit));
+    contents_.rulebook.rate_limit_policies.push_back(std::move(limit));
+    return absl::OkStatus();
+  }
+
+  absl::Status Take(const meshconfig::v1::MeshConfig& mesh) {
+    KITH_RETURN_IF_ERROR(Claim("the mesh's MeshConfig"));
+    for (int i = 0; i < mesh.spec().extension_providers_size(); ++i) {
+      const meshconfig::v1::ExtensionProvider& provider = mesh.spec().extension_providers(i);
+      KITH_RETURN_IF_ERROR(base::Annotate(extauthz::Provider::From(provider).status(),
+                                          absl::StrCat("spec.extensionProviders[", i, "]")));
+      KITH_RETURN_IF_ERROR(Claim(absl::StrCat("extension provider ", provider.name())));
+      contents_.rulebook.extension_providers.push_back(provider);
+    }
     return absl::OkStatus();
   }
 
@@ -130,6 +189,13 @@ class Decoder {
   absl::Status Take(ServiceDefinition definition) {
     KITH_RETURN_IF_ERROR(Claim(absl::StrCat("host ", definition.host)));
     contents_.services.push_back(std::move(definition));
+    return absl::OkStatus();
+  }
+
+  absl::Status Take(const networking::v1::DestinationRule& rule) {
+    KITH_ASSIGN_OR_RETURN(TrafficRule taken, FromDestinationRule(rule));
+    KITH_RETURN_IF_ERROR(Claim(absl::StrCat("the DestinationRule of host ", taken.host)));
+    contents_.traffic_rules.push_back(std::move(taken));
     return absl::OkStatus();
   }
 

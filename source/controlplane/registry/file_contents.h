@@ -26,7 +26,10 @@ struct Claim {
 struct FileContents {
   std::vector<security::v1::AuthorizationPolicy> authorization_policies;
   std::vector<security::v1::PeerAuthentication> peer_authentications;
+  std::vector<trust::v1::TrustPolicy> trust_policies;
+  Rulebook rulebook;
   std::vector<ServiceDefinition> services;
+  std::vector<TrafficRule> traffic_rules;
   std::vector<StaticWorkload> workload_entries;
   std::vector<Claim> claims;
   std::map<std::string, int> kinds;  // How many documents of each kind.

@@ -123,8 +123,14 @@ void FileSet::Publish() {
     state->peer_authentications.insert(state->peer_authentications.end(),
                                        contents.peer_authentications.begin(),
                                        contents.peer_authentications.end());
+    state->trust_policies.insert(state->trust_policies.end(), contents.trust_policies.begin(),
+                                 contents.trust_policies.end());
+    state->rulebook.Append(contents.rulebook);
     for (const ServiceDefinition& service : contents.services) {
       state->services.emplace(service.host, service);
+    }
+    for (const TrafficRule& rule : contents.traffic_rules) {
+      state->traffic_rules.emplace(rule.host, rule);
     }
     for (const StaticWorkload& workload : contents.workload_entries) {
       state->workload_entries[workload.name_space].push_back(workload);

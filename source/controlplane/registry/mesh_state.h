@@ -10,8 +10,13 @@
 #include <string>
 #include <vector>
 
+#include "kith/meshconfig/v1/mesh_config.pb.h"
+#include "kith/networking/v1/traffic_policy.pb.h"
+#include "kith/ratelimit/v1/rate_limit_policy.pb.h"
 #include "kith/security/v1/authorization_policy.pb.h"
 #include "kith/security/v1/peer_authentication.pb.h"
+#include "kith/security/v1/request_authentication.pb.h"
+#include "kith/trust/v1/trust_policy.pb.h"
 
 namespace kith::controlplane {
 
@@ -20,7 +25,7 @@ using Labels = std::map<std::string, std::string>;
 // Hosts of Kubernetes Services are NAME.NAMESPACE.svc.<this>.
 inline constexpr char kClusterDomain[] = "cluster.local";
 
-enum class PortProtocol : uint8_t { kHttp, kTcp };
+enum class PortProtocol : uint8_t { kHttp, kHttp2, kTcp };
 
 struct PortDefinition {
   uint32_t number = 0;
@@ -52,10 +57,41 @@ struct ServiceDefinition {
   std::vector<std::string> addresses;  // Virtual IP addresses that applications connect to.
 };
 
+enum class ClientTls : uint8_t { kAsAccepted, kDisable, kMutual };
+
+// How clients treat a service of the rule's own namespace.
+struct TrafficRule {
+  struct Settings {
+    networking::v1::TrafficPolicy policy;
+    ClientTls tls = ClientTls::kAsAccepted;
+  };
+  std::string name_space;
+  std::string host;
+  Settings settings;
+  std::map<uint32_t, Settings> ports;  // In their place, by service port.
+
+  const Settings& For(uint32_t port) const {
+    const auto own = ports.find(port);
+    return own == ports.end() ? settings : own->second;
+  }
+};
+
+// What a file says beside destinations, document by document.
+struct Rulebook {
+  std::vector<security::v1::RequestAuthentication> request_authentications;
+  std::vector<ratelimit::v1::RateLimitPolicy> rate_limit_policies;
+  std::vector<meshconfig::v1::ExtensionProvider> extension_providers;
+
+  void Append(const Rulebook& other);
+};
+
 struct MeshState {
+  Rulebook rulebook;
   std::vector<security::v1::AuthorizationPolicy> authorization_policies;
   std::vector<security::v1::PeerAuthentication> peer_authentications;
+  std::vector<trust::v1::TrustPolicy> trust_policies;
   std::map<std::string, ServiceDefinition> services;                    // By host.
+  std::map<std::string, TrafficRule> traffic_rules;                     // By host.
   std::map<std::string, std::vector<StaticWorkload>> workload_entries;  // By namespace.
 };
 

@@ -160,7 +160,7 @@ absl::StatusOr<std::vector<PortDefinition>> EntryPorts(
     }
     ports.push_back({.number = port.number(),
                      .name = port.name(),
-                     .protocol = http.contains(protocol) ? PortProtocol::kHttp : PortProtocol::kTcp,
+                     .protocol = ProtocolOf(absl::AsciiStrToLower(protocol), ""),
                      .target_port = port.target_port() ? port.target_port() : port.number()});
   }
   if (ports.empty()) return Invalid("spec.ports", "is required");
@@ -181,6 +181,7 @@ absl::StatusOr<std::string> VirtualAddress(const std::string& field, const std::
   }
   return address->IpString();
 }
+}  // namespace
 
 absl::Status CheckHost(absl::string_view field, absl::string_view host,
                        absl::string_view name_space) {
@@ -200,8 +201,6 @@ absl::Status CheckHost(absl::string_view field, absl::string_view host,
   return absl::OkStatus();
 }
 
-}  // namespace
-
 absl::Status CheckMetadata(meta::v1::ObjectMeta& metadata) {
   if (metadata.name().empty()) return Invalid("metadata.name", "is required");
   if (!IsDnsName(metadata.name())) {
@@ -218,15 +217,22 @@ absl::Status CheckMetadata(meta::v1::ObjectMeta& metadata) {
 }
 
 PortProtocol ProtocolOf(absl::string_view app_protocol, absl::string_view port_name) {
-  static const auto& http = *new absl::flat_hash_set<std::string>{
-      "http", "http2", "grpc", "grpc-web", "kubernetes.io/h2c", "kubernetes.io/ws"};
+  static const auto& http =
+      *new absl::flat_hash_set<std::string>{"http", "grpc-web", "kubernetes.io/ws"};
   static const auto& tcp = *new absl::flat_hash_set<std::string>{
       "tcp", "tls", "https", "mongo", "mysql", "redis", "kubernetes.io/wss"};
+  static const auto& http2 =
+      *new absl::flat_hash_set<std::string>{"http2", "grpc", "kubernetes.io/h2c"};
   const std::string declared = absl::AsciiStrToLower(app_protocol);
+  if (http2.contains(declared)) return PortProtocol::kHttp2;
   if (http.contains(declared)) return PortProtocol::kHttp;
   if (tcp.contains(declared)) return PortProtocol::kTcp;
-  // "grpc-web" is a protocol with a dash in it, and grpc means the same here.
   const std::string prefix(port_name.substr(0, port_name.find('-')));
+  // "grpc-web" is a protocol with a dash in it, and runs over HTTP/1.1 too.
+  if (port_name == "grpc-web" || absl::StartsWith(port_name, "grpc-web-")) {
+    return PortProtocol::kHttp;
+  }
+  if (http2.contains(prefix)) return PortProtocol::kHttp2;
   return http.contains(prefix) ? PortProtocol::kHttp : PortProtocol::kTcp;
 }
 

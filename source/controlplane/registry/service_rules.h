@@ -21,6 +21,10 @@ namespace kith::controlplane {
 // metadata.name and metadata.namespace; fills in the namespace "default".
 absl::Status CheckMetadata(meta::v1::ObjectMeta& metadata);
 
+// A DNS name that documents of this namespace may define or rule.
+absl::Status CheckHost(absl::string_view field, absl::string_view host,
+                       absl::string_view name_space);
+
 // The metadata must have been checked.
 absl::StatusOr<ServiceDefinition> FromService(const networking::v1::Service& service);
 absl::StatusOr<std::vector<ServiceDefinition>> FromServiceEntry(

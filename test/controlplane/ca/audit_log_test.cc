@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "source/x509/hash_chain.h"
 #include "test/controlplane/ca/fixture.h"
 
 namespace kith::controlplane {
@@ -13,7 +16,18 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class AuditLogTest : public CaFixture {};
+class AuditLogTest : public CaFixture {
+ protected:
+  bool Chained() const {
+    x509::HashChainReader reader;
+    std::istringstream text(directory_.Read("state/audit.jsonl"));
+    for (std::string line; std::getline(text, line);) {
+      const absl::Status read = reader.Read(line);
+      EXPECT_TRUE(read.ok()) << read;
+    }
+    return reader.lines() > reader.unchained();
+  }
+};
 
 TEST_F(AuditLogTest, WritesOneObjectALine) {
   AuditEntry entry;
@@ -33,7 +47,9 @@ TEST_F(AuditLogTest, WritesOneObjectALine) {
 
   auto lines = AuditLines();
   ASSERT_EQ(lines.size(), 2u);
-  EXPECT_EQ(lines[0], (nlohmann::json{{"v", 1},
+  EXPECT_EQ(lines[0]["chain"].get<std::string>().size(), 64u);
+  lines[0].erase("chain");
+  EXPECT_EQ(lines[0], (nlohmann::json{{"v", 2},
                                       {"time", "2027-01-15T08:00:00.000000Z"},
                                       {"event", "certificate"},
                                       {"decision", "issued"},
@@ -66,13 +82,47 @@ TEST_F(AuditLogTest, IsForItsOwnerOnlyAndGrowsAcrossRestarts) {
   EXPECT_EQ(AuditLines().size(), 2u);
 }
 
-TEST_F(AuditLogTest, BeginsALineOfItsOwnAfterATornOne) {
+TEST_F(AuditLogTest, CutsOffATornLineAndRecordsIt) {
+  ASSERT_TRUE(audit_->Append({}).ok());
   Close();
-  directory_.Write("state/audit.jsonl", "{\"v\":1}\n{\"v\":1,\"tim");
+  directory_.Write("state/audit.jsonl", directory_.Read("state/audit.jsonl") + "{\"v\":2,\"tim");
   Open();
   ASSERT_TRUE(audit_->Append({}).ok());
-  std::string text = directory_.Read("state/audit.jsonl");
-  EXPECT_THAT(text, HasSubstr("\"tim\n{\"v\":1,\"time\""));
+  const auto lines = AuditLines();
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_EQ(lines[1]["event"], "recovery");
+  EXPECT_EQ(lines[1]["decision"], "recovered");
+  EXPECT_EQ(lines[1]["detail"], "an unfinished line of 11 bytes was cut off");
+  EXPECT_TRUE(Chained());
+}
+
+TEST_F(AuditLogTest, ContinuesItsChainAcrossRestartsAndAfterLinesThatHadNone) {
+  Close();
+  directory_.Write("state/audit.jsonl", "{\"v\":1}\n{\"v\":1}\n");
+  for (int i = 0; i < 3; i++) {
+    Open();
+    ASSERT_TRUE(audit_->Append({}).ok());
+    Close();
+  }
+  EXPECT_TRUE(Chained());
+  EXPECT_EQ(AuditLines().size(), 5u);
+}
+
+TEST_F(AuditLogTest, CallsBackOnceItIsOnTheDisk) {
+  std::mutex mutex;
+  std::condition_variable done;
+  int called = 0;
+  for (int i = 0; i < 100; i++) {
+    ASSERT_TRUE(audit_->Append({}).ok());
+    audit_->WhenFlushed([&](absl::Status status) {
+      EXPECT_TRUE(status.ok()) << status;
+      const std::lock_guard<std::mutex> lock(mutex);
+      called++;
+      done.notify_all();
+    });
+  }
+  std::unique_lock<std::mutex> lock(mutex);
+  EXPECT_TRUE(done.wait_for(lock, std::chrono::seconds(10), [&] { return called == 100; }));
 }
 
 TEST_F(AuditLogTest, SaysSoWhenALineDoesNotFitAndLeavesNoHalf) {
@@ -118,6 +168,7 @@ TEST_F(AuditLogTest, KeepsLinesWholeUnderManyThreads) {
   }
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(AuditLines().size(), 1600u);
+  EXPECT_TRUE(Chained());
 }
 
 }  // namespace

@@ -30,12 +30,16 @@ class CertificateServiceTest : public CaFixture {
     key_ = *TokenKey::LoadOrCreate(*state_);
     verifier_ = std::make_unique<LocalTokenVerifier>(
         LocalTokenVerifier::Options{.key = key_, .clock = &clock_});
+    revocations_ = *RevocationList::Open(
+        {.state = state_.get(), .audit = audit_.get(), .ledger = &ledger_, .clock = &clock_});
     authenticator_ = std::make_unique<Authenticator>(*verifier_, metrics_);
     service_ = std::make_unique<CertificateService>(
         CertificateService::Options{.authority = authority_.get(),
                                     .authenticator = authenticator_.get(),
                                     .audit = audit_.get(),
                                     .metrics = &metrics_,
+                                    .revocations = revocations_.get(),
+                                    .bounds = &bounds_,
                                     .issued = [this](const Issuance& issuance) {
                                       absl::MutexLock lock(&mutex_);
                                       issued_.push_back(issuance);
@@ -69,6 +73,15 @@ class CertificateServiceTest : public CaFixture {
   std::unique_ptr<CertificateAuthority> authority_;
   std::shared_ptr<const TokenKey> key_;
   std::unique_ptr<LocalTokenVerifier> verifier_;
+  IssuedLedger ledger_;
+  IssueBounds bounds_{
+      {.clock = &clock_,
+       .per_second = 100,
+       .burst = 120,
+       .concurrent = 64,
+       .namespaces = {
+           {"narrow", {.max_leaf_lifetime = absl::Minutes(5), .key_types = {"P-384"}}}}}};
+  std::unique_ptr<RevocationList> revocations_;
   std::unique_ptr<Authenticator> authenticator_;
   std::unique_ptr<CertificateService> service_;
   std::unique_ptr<grpc::Server> server_;
@@ -204,6 +217,58 @@ TEST_F(CertificateServiceTest, ServesManyCallersAtOnce) {
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(issued_.size(), 100u);
   EXPECT_THAT(telemetry_.Text(), HasSubstr("kith_ca_issued_total 100\n"));
+}
+
+TEST_F(CertificateServiceTest, IssuesNothingToWhoIsRevoked) {
+  const std::string authorization = "Bearer " + Token();
+  ASSERT_TRUE(Call(authorization, Request()).ok());
+  ASSERT_TRUE(revocations_
+                  ->RevokePrincipal("spiffe://cluster.local/ns/demo/sa/frontend",
+                                    x509::RevocationReason::kKeyCompromise, "test")
+                  .ok());
+  const grpc::Status refused = Call(authorization, Request());
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(response_.cert_chain_size(), 0);
+  EXPECT_EQ(AuditLines().back()["reason"], "revoked");
+  EXPECT_TRUE(Call("Bearer " + Token("demo", "backend"), Request()).ok());
+}
+
+TEST_F(CertificateServiceTest, TellsWhoAsksTooOftenWhenToComeBack) {
+  const std::string authorization = "Bearer " + Token();
+  grpc::Status refused;
+  int issued = 0;
+  for (; issued < 200; issued++) {
+    grpc::ClientContext context;
+    context.AddMetadata("authorization", authorization);
+    refused = stub_->CreateCertificate(&context, Request(), &response_);
+    if (refused.ok()) continue;
+    const auto& trailing = context.GetServerTrailingMetadata();
+    const auto hint = trailing.find("grpc-retry-pushback-ms");
+    ASSERT_NE(hint, trailing.end());
+    EXPECT_EQ(std::string(hint->second.data(), hint->second.size()), "10");
+    break;
+  }
+  EXPECT_EQ(issued, 120);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(AuditLines().back()["reason"], "rate_limited");
+  EXPECT_TRUE(Call("Bearer " + Token("demo", "backend"), Request()).ok());
+}
+
+TEST_F(CertificateServiceTest, KeepsANamespaceWithinItsBounds) {
+  const std::string authorization = "Bearer " + Token("narrow", "frontend");
+  const grpc::Status refused = Call(authorization, Request());
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(AuditLines().back()["reason"], "not_allowed");
+  for (const int64_t seconds : {0, 60, 3600}) {
+    IstioCertificateRequest request = Request(seconds);
+    request.set_csr(test::MakeRequestPem({.key_type = test::KeyType::kP384}));
+    ASSERT_TRUE(Call(authorization, request).ok());
+    absl::Time end;
+    std::string error;
+    ASSERT_TRUE(absl::ParseTime(absl::RFC3339_full,
+                                AuditLines().back()["not_after"].get<std::string>(), &end, &error));
+    EXPECT_EQ(end - clock_.Now(), absl::Seconds(seconds == 60 ? 60 : 300)) << seconds;
+  }
 }
 
 }  // namespace

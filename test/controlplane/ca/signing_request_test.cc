@@ -75,7 +75,8 @@ TEST(SigningRequestTest, RefusesGarbage) {
   EXPECT_EQ(RefusalFor(test::TemporaryCa().root_pem()), Refusal::kRequestMalformed);
   EXPECT_EQ(RefusalFor(good.substr(0, good.size() / 2)), Refusal::kRequestMalformed);
   EXPECT_EQ(RefusalFor(der + "x"), Refusal::kRequestMalformed);
-  EXPECT_EQ(RefusalFor(std::string(kMaxSigningRequest + 1, '\x30')), Refusal::kRequestTooLarge);
+  EXPECT_EQ(RefusalFor(std::string(x509::kMaxSigningRequest + 1, '\x30')),
+            Refusal::kRequestTooLarge);
   for (size_t size = 1; size < der.size(); size++) {
     EXPECT_NE(RefusalFor(absl::string_view(der).substr(0, size)), Refusal::kNone) << size;
   }

@@ -37,12 +37,16 @@ class TlsEndpointTest : public CaFixture {
     key_ = *TokenKey::LoadOrCreate(*state_);
     verifier_ = std::make_unique<LocalTokenVerifier>(
         LocalTokenVerifier::Options{.key = key_, .clock = &clock_});
+    revocations_ = *RevocationList::Open(
+        {.state = state_.get(), .audit = audit_.get(), .ledger = &ledger_, .clock = &clock_});
     authenticator_ = std::make_unique<Authenticator>(*verifier_, metrics_);
     service_ = std::make_unique<CertificateService>(
         CertificateService::Options{.authority = authority_.get(),
                                     .authenticator = authenticator_.get(),
                                     .audit = audit_.get(),
-                                    .metrics = &metrics_});
+                                    .metrics = &metrics_,
+                                    .revocations = revocations_.get(),
+                                    .bounds = &bounds_});
     auto provider = std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
         serving_->key_file(), serving_->certificate_file(), /*refresh_interval_sec=*/1);
     grpc::experimental::TlsServerCredentialsOptions options(provider);
@@ -90,6 +94,9 @@ class TlsEndpointTest : public CaFixture {
   std::unique_ptr<ServingCertificate> serving_;
   std::shared_ptr<const TokenKey> key_;
   std::unique_ptr<LocalTokenVerifier> verifier_;
+  IssuedLedger ledger_;
+  IssueBounds bounds_{{}};
+  std::unique_ptr<RevocationList> revocations_;
   std::unique_ptr<Authenticator> authenticator_;
   std::unique_ptr<CertificateService> service_;
   std::unique_ptr<grpc::Server> server_;

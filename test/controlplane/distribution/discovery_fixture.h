@@ -50,7 +50,9 @@ class ControlPlane {
                                                         .clock = &clock,
                                                         .observer = &counts})),
         service_(*loop_, *hub_, Authenticate) {
-    hub_->SetTrustBundle("roots");
+    mesh::v1::TrustBundle bundle;
+    bundle.set_roots("roots");
+    hub_->SetTrustBundle(std::move(bundle));
     server_ = *GrpcServer::Create({.address = *base::SocketAddress::Parse("127.0.0.1:0"),
                                    .key_file = "",
                                    .chain_file = "",

@@ -71,6 +71,113 @@ TEST_F(MeshBuilderTest, BuildsAServiceFromConnectedWorkloads) {
   EXPECT_TRUE(endpoint.port_tls().empty());
 }
 
+TEST_F(MeshBuilderTest, GivesEachPortWhatTheDestinationRuleSays) {
+  const std::string rule = R"(
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: backend, namespace: demo}
+spec:
+  host: backend
+  trafficPolicy:
+    loadBalancer: {simple: RANDOM}
+    portLevelSettings:
+    - port: {number: 90}
+      connectionPool: {tcp: {maxConnections: 3}}
+)";
+  Use({{"a.yaml", kBackendService}, {"r.yaml", rule}});
+  const mesh::v1::Service service = Backends();
+  EXPECT_EQ(service.ports(0).traffic_policy().load_balancer().simple(),
+            networking::v1::LoadBalancerSettings::RANDOM);
+  EXPECT_FALSE(service.ports(1).traffic_policy().has_load_balancer());
+  EXPECT_EQ(service.ports(1).traffic_policy().connection_pool().tcp().max_connections(), 3u);
+}
+
+TEST_F(MeshBuilderTest, SpeaksToEndpointsAsTheDestinationRuleSays) {
+  const auto rule = [](const std::string& policy) {
+    return "apiVersion: networking.istio.io/v1\nkind: DestinationRule\n"
+           "metadata: {name: backend, namespace: demo}\n"
+           "spec: {host: backend, trafficPolicy: " +
+           policy + "}\n";
+  };
+  const std::string no_sidecar =
+      "---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\n"
+      "metadata: {name: plain, namespace: demo}\n"
+      "spec: {address: 10.0.0.9, labels: {app: backend}}\n";
+  Use({{"a.yaml", kBackendService + no_sidecar}});
+  builder_.SetWorkload(Backend());
+  ASSERT_EQ(Backends().endpoints_size(), 2);
+
+  Use({{"a.yaml", kBackendService + no_sidecar},
+       {"r.yaml", rule("{tls: {mode: DISABLE}, portLevelSettings: [{port: {number: 90}, "
+                       "outlierDetection: {}}]}")}});
+  EXPECT_EQ(Backends().endpoints(0).tls(), Endpoint::MUTUAL);
+  EXPECT_EQ(Backends().endpoints(0).port_tls().at(80), Endpoint::PLAINTEXT);
+  EXPECT_FALSE(Backends().endpoints(0).port_tls().contains(90));
+  EXPECT_EQ(Backends().endpoints(1).tls(), Endpoint::PLAINTEXT);
+
+  Use({{"a.yaml", kBackendService + no_sidecar}, {"r.yaml", rule("{tls: {mode: ISTIO_MUTUAL}}")}});
+  ASSERT_EQ(Backends().endpoints_size(), 1) << "one that can prove nothing is left out";
+  EXPECT_EQ(Backends().endpoints(0).workload(), "demo/b1");
+  EXPECT_EQ(Backends().endpoints(0).tls(), Endpoint::MUTUAL);
+}
+
+TEST_F(MeshBuilderTest, TakesNoRuleOfAnotherNamespaceThanTheServices) {
+  Use({{"a.yaml", R"(
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: db, namespace: demo}
+spec:
+  hosts: [db.example]
+  ports: [{number: 5432, name: tcp, protocol: TCP}]
+  resolution: STATIC
+  endpoints: [{address: 10.0.0.9}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: db, namespace: elsewhere}
+spec: {host: db.example, trafficPolicy: {connectionPool: {tcp: {maxConnections: 1}}}}
+)"}});
+  const auto service = builder_.ServiceOf("db.example");
+  ASSERT_TRUE(service.has_value());
+  EXPECT_FALSE(service->ports(0).has_traffic_policy());
+}
+
+TEST_F(MeshBuilderTest, SendsWhatJudgesRequestsToTheWorkloadsItSelects) {
+  Use({{"a.yaml", R"(
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: own, namespace: demo}
+spec:
+  selector: {matchLabels: {app: backend}}
+  jwtRules: [{issuer: me}]
+---
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: everyone, namespace: istio-system}
+---
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: elsewhere, namespace: other}
+---
+apiVersion: mesh.kith.dev/v1alpha1
+kind: RateLimitPolicy
+metadata: {name: limit, namespace: demo}
+spec: {limit: {requests: 1}}
+---
+apiVersion: mesh.kith.dev/v1alpha1
+kind: RateLimitPolicy
+metadata: {name: others, namespace: demo}
+spec: {selector: {matchLabels: {app: frontend}}, limit: {requests: 1}}
+)"}});
+  const mesh::v1::WorkloadConfig config = builder_.ConfigOf(Backend()).config;
+  ASSERT_EQ(config.request_authentications_size(), 2);
+  EXPECT_EQ(config.request_authentications(0).metadata().name(), "own");
+  EXPECT_EQ(config.request_authentications(0).spec().jwt_rules(0).issuer(), "me");
+  EXPECT_EQ(config.request_authentications(1).metadata().name(), "everyone");
+  ASSERT_EQ(config.rate_limit_policies_size(), 1);
+  EXPECT_EQ(config.rate_limit_policies(0).metadata().name(), "limit");
+}
+
 TEST_F(MeshBuilderTest, LeavesOutPortsAndWorkloadsThatDoNotAnswer) {
   Use({{"a.yaml", kBackendService}});
   Workload half = Backend("half");
@@ -213,6 +320,31 @@ spec:
   EXPECT_EQ(config.authorization_policies(1).metadata().name(), "mesh");
   EXPECT_EQ(config.mtls_mode(), MutualTLS::STRICT);
   EXPECT_EQ(config.port_mtls_modes().at(9090), MutualTLS::PERMISSIVE);
+}
+
+TEST_F(MeshBuilderTest, GivesTheTrustPoliciesThatSelectAWorkloadInTheirOrder) {
+  Use({{"a.yaml", kBackendService}, {"t.yaml", R"(
+apiVersion: mesh.kith.dev/v1alpha1
+kind: TrustPolicy
+metadata: {name: wide, namespace: istio-system}
+spec: {revocation: SOFT}
+---
+apiVersion: mesh.kith.dev/v1alpha1
+kind: TrustPolicy
+metadata: {name: others, namespace: demo}
+spec: {selector: {matchLabels: {app: other}}, revocation: "OFF"}
+---
+apiVersion: mesh.kith.dev/v1alpha1
+kind: TrustPolicy
+metadata: {name: own, namespace: demo, annotations: {a: b}}
+spec: {selector: {matchLabels: {app: backend}}, revocation: HARD}
+)"}});
+  const mesh::v1::WorkloadConfig config = builder_.ConfigOf(Backend()).config;
+  ASSERT_EQ(config.trust_policies_size(), 2);
+  EXPECT_EQ(config.trust_policies(0).metadata().name(), "own");
+  EXPECT_EQ(config.trust_policies(0).spec().revocation(), trust::v1::TrustPolicySpec::HARD);
+  EXPECT_TRUE(config.trust_policies(0).metadata().annotations().empty());
+  EXPECT_EQ(config.trust_policies(1).metadata().name(), "wide");
 }
 
 TEST_F(MeshBuilderTest, IsPermissiveWithoutPeerAuthentication) {

@@ -87,7 +87,8 @@ TEST(FileContentsTest, ChoosesThePortsProtocolByDeclarationThenName) {
   } cases[] = {
       {"{port: 80, name: http}", PortProtocol::kHttp},
       {"{port: 80, name: http-web}", PortProtocol::kHttp},
-      {"{port: 80, name: http2}", PortProtocol::kHttp},
+      {"{port: 80, name: http2}", PortProtocol::kHttp2},
+      {"{port: 80, name: grpc-api}", PortProtocol::kHttp2},
       {"{port: 80, name: grpc-web-x}", PortProtocol::kHttp},
       {"{port: 80, name: httpish}", PortProtocol::kTcp},
       {"{port: 80, name: tcp-http}", PortProtocol::kTcp},
@@ -96,7 +97,7 @@ TEST(FileContentsTest, ChoosesThePortsProtocolByDeclarationThenName) {
       {"{port: 80}", PortProtocol::kTcp},
       {"{port: 80, name: tcp, appProtocol: http}", PortProtocol::kHttp},
       {"{port: 80, name: http, appProtocol: tcp}", PortProtocol::kTcp},
-      {"{port: 80, name: x, appProtocol: kubernetes.io/h2c}", PortProtocol::kHttp},
+      {"{port: 80, name: x, appProtocol: kubernetes.io/h2c}", PortProtocol::kHttp2},
       {"{port: 80, name: http, appProtocol: example.com/own}", PortProtocol::kHttp},
   };
   for (const auto& [port, protocol] : cases) {
@@ -132,11 +133,17 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"", "empty"}, Refused{"a: [", "f.yaml"},
         Refused{"apiVersion: v1\nmetadata: {name: x}\n", "kind"},
         Refused{"apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n", "Pod is not supported yet"},
-        Refused{"apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: x}\n",
-                "DestinationRule is not supported yet"},
+        Refused{"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: x}\n",
+                "VirtualService is not supported yet"},
         Refused{"apiVersion: security.istio.io/v1\nkind: RequestAuthentication\n"
+                "metadata: {name: x}\nspec: {jwtRules: [{audiences: [a]}]}\n",
+                "default/x: spec.jwtRules[0].issuer: is required"},
+        Refused{"apiVersion: mesh.kith.dev/v1alpha1\nkind: RateLimitPolicy\n"
                 "metadata: {name: x}\n",
-                "RequestAuthentication is not supported yet"},
+                "default/x: spec.limit.requests: must be 1"},
+        Refused{"apiVersion: mesh.kith.dev/v1alpha1\nkind: MeshConfig\n"
+                "metadata: {name: x}\nspec: {extensionProviders: [{name: p}]}\n",
+                "spec.extensionProviders[0]: envoyExtAuthzGrpc"},
         Refused{"apiVersion: networking.istio.io/v1\nkind: AuthorizationPolicy\n"
                 "metadata: {name: x}\n",
                 "does not go with"},
@@ -148,7 +155,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "metadata: {name: x}\nspec: {rules: [{form: []}]}\n",
                 "form"},
         Refused{"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
-                "metadata: {name: x}\nspec: {rules: [{when: [{key: 'request.headers[a]', values: "
+                "metadata: {name: x}\nspec: {rules: [{when: [{key: 'request.headers[a', values: "
                 "[b]}]}]}\n",
                 "default/x: spec.rules[0].when"},
         Refused{"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"

@@ -1,0 +1,33 @@
+// One GET over TLS or in plaintext, on a connection of its own, waiting for the answer.
+// Threads: any; it blocks the caller, at most for its timeout beside the name's resolution.
+// Owns: itself. Errors: UNAVAILABLE, DEADLINE_EXCEEDED, PERMISSION_DENIED for an address that is
+// not asked, RESOURCE_EXHAUSTED, and INVALID_ARGUMENT for an answer that is not 200.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace kith::controlplane {
+
+struct HttpsGet {
+  enum class Security : uint8_t { kTls, kPlaintext };
+  // kPublic leaves out loopback, link-local (where clouds keep their metadata) and multicast.
+  enum class Reach : uint8_t { kPublic, kAnywhere };
+
+  std::string host;
+  uint16_t port = 443;
+  std::string target = "/";
+  Security security = Security::kTls;
+  Reach reach = Reach::kPublic;
+  std::string ca_file;  // Empty: the system's roots.
+  absl::Duration timeout = absl::Seconds(5);
+  size_t max_bytes = size_t{256} * 1024;
+
+  absl::StatusOr<std::string> Run() const;
+};
+
+}  // namespace kith::controlplane

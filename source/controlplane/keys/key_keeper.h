@@ -1,0 +1,89 @@
+// Keeps the keys that RequestAuthentications name by URL, or by their issuer's discovery document:
+// fetched here, checked, refreshed, and put into the documents that sidecars receive. A fetch that
+// fails keeps the keys of before for max_age; then, or without any, the issuer's tokens are
+// refused: nothing stands in for keys. Threads: the loop's; one thread of its own fetches. Owns:
+// that thread; the destructor waits for the fetch at hand. Errors: logged, counted by
+// Options::count, and seen at once by everybody whose tokens are refused.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "source/base/clock.h"
+#include "source/controlplane/registry/mesh_state.h"
+#include "source/event/loop.h"
+#include "source/event/timer.h"
+
+namespace kith::controlplane {
+
+class KeyKeeper {
+ public:
+  struct Options {
+    // Blocks; called on the keeper's thread.
+    std::function<absl::StatusOr<std::string>(const std::string& url, absl::Duration timeout)>
+        fetch;
+    absl::Duration refresh = absl::Minutes(5);
+    absl::Duration retry = absl::Seconds(10);
+    absl::Duration max_age = absl::Hours(24);
+    absl::Duration check = absl::Seconds(1);  // How often it looks what is due.
+    std::function<void(bool fetched)> count = [](bool) {};
+    const base::Clock* clock = &base::Clock::System();
+  };
+  // `changed` is called when Resolve() would give another answer.
+  KeyKeeper(event::Loop& loop, Options options, std::function<void()> changed);
+  ~KeyKeeper();
+  KeyKeeper(const KeyKeeper&) = delete;
+  KeyKeeper& operator=(const KeyKeeper&) = delete;
+
+  // From now on the keys that `state` names are kept, and no others.
+  void SetState(std::shared_ptr<const MeshState> state);
+  // The state with the keys that are known now.
+  std::shared_ptr<const MeshState> Resolve() const;
+
+ private:
+  // What is asked for: the URL, or the issuer whose discovery document tells it.
+  struct Source {
+    std::string uri;
+    std::string issuer;
+    absl::Duration timeout = absl::Seconds(5);
+
+    bool operator<(const Source& other) const;
+  };
+  struct Kept {
+    std::string keys;  // Empty: none.
+    absl::Time fetched = absl::InfinitePast();
+    absl::Time due = absl::InfinitePast();
+    bool asked = false;   // A fetch is on its way.
+    std::string problem;  // Of the last one; logged once.
+  };
+
+  static Source SourceOf(const security::v1::JWTRule& rule);
+  void Check();
+  void Take(const Source& source, absl::StatusOr<std::string> text);
+  void Work();
+  absl::StatusOr<std::string> Fetch(const Source& source) const;
+
+  event::Loop& loop_;
+  const Options options_;
+  const std::function<void()> changed_;
+  std::shared_ptr<const MeshState> state_;
+  std::map<Source, Kept> kept_;
+  event::Timer timer_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<Source> wanted_;  // With the mutex.
+  bool stopping_ = false;       // With the mutex.
+  std::thread thread_;
+};
+
+}  // namespace kith::controlplane

@@ -1,0 +1,84 @@
+#include "source/extauthz/provider.h"
+
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "kith/meshconfig/v1/mesh_config.pb.h"
+#include "source/base/status.h"
+
+namespace kith::extauthz {
+namespace {
+
+absl::Status Invalid(absl::string_view field, absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat(field, ": ", what));
+}
+
+template <typename Values>
+std::vector<std::string> Strings(const Values& values) {
+  return {values.begin(), values.end()};
+}
+
+// What both kinds have.
+template <typename Message>
+absl::Status TakeCommon(const Message& from, Provider& provider) {
+  const size_t slash = from.service().find('/');
+  provider.service = slash == std::string::npos ? from.service() : from.service().substr(slash + 1);
+  if (provider.service.empty()) return Invalid("service", "is required");
+  if (from.port() < 1 || from.port() > 65535) return Invalid("port", "must be 1 to 65535");
+  provider.port = static_cast<uint16_t>(from.port());
+  if (from.has_timeout()) {
+    provider.timeout =
+        absl::Seconds(from.timeout().seconds()) + absl::Nanoseconds(from.timeout().nanos());
+    if (provider.timeout <= absl::ZeroDuration() || provider.timeout > absl::Hours(1)) {
+      return Invalid("timeout", "must be more than 0 and at most 1 h");
+    }
+  }
+  provider.fail_open = from.fail_open();
+  if (!from.status_on_error().empty() &&
+      (!absl::SimpleAtoi(from.status_on_error(), &provider.status_on_error) ||
+       provider.status_on_error < 400 || provider.status_on_error > 599)) {
+    return Invalid("statusOnError", "must be \"400\" to \"599\"");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Provider> Provider::From(const meshconfig::v1::ExtensionProvider& from) {
+  using meshconfig::v1::ExtensionProvider;
+  Provider provider;
+  provider.name = from.name();
+  if (provider.name.empty()) return Invalid("name", "is required");
+  switch (from.provider_case()) {
+    case ExtensionProvider::kEnvoyExtAuthzGrpc:
+      KITH_RETURN_IF_ERROR(
+          base::Annotate(TakeCommon(from.envoy_ext_authz_grpc(), provider), "envoyExtAuthzGrpc"));
+      return provider;
+    case ExtensionProvider::kEnvoyExtAuthzHttp:
+      break;
+    default:
+      return Invalid("envoyExtAuthzGrpc", "it or envoyExtAuthzHttp is required");
+  }
+  const auto& http = from.envoy_ext_authz_http();
+  provider.protocol = Protocol::kHttp;
+  KITH_RETURN_IF_ERROR(base::Annotate(TakeCommon(http, provider), "envoyExtAuthzHttp"));
+  if (!http.path_prefix().empty() && !absl::StartsWith(http.path_prefix(), "/")) {
+    return Invalid("envoyExtAuthzHttp.pathPrefix", "must begin with \"/\"");
+  }
+  provider.path_prefix = http.path_prefix();
+  provider.request_headers = Strings(http.include_request_headers_in_check());
+  for (const auto& [name, value] : http.include_additional_headers_in_check()) {
+    provider.additional_headers.emplace_back(name, value);
+  }
+  provider.upstream_on_allow = Strings(http.headers_to_upstream_on_allow());
+  provider.downstream_on_deny = Strings(http.headers_to_downstream_on_deny());
+  if (http.headers_to_downstream_on_allow_size() > 0) {
+    return absl::UnimplementedError(
+        "envoyExtAuthzHttp.headersToDownstreamOnAllow: is not supported yet; remove it");
+  }
+  return provider;
+}
+
+}  // namespace kith::extauthz

@@ -1,0 +1,41 @@
+// An external authorizer as a mesh's configuration describes it (Istio's extensionProviders).
+// Threads: plain values. Owns: itself.
+// Errors: From() begins with the field; UNIMPLEMENTED for what this version does not do.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace kith::meshconfig::v1 {
+class ExtensionProvider;
+}
+
+namespace kith::extauthz {
+
+struct Provider {
+  enum class Protocol : uint8_t { kGrpc, kHttp };
+
+  std::string name;
+  Protocol protocol = Protocol::kGrpc;
+  std::string service;  // Without a namespace.
+  uint16_t port = 0;
+  absl::Duration timeout = absl::Seconds(600);
+  bool fail_open = false;     // Whether its failures let requests pass.
+  int status_on_error = 403;  // What is answered when they do not.
+  // kHttp only. A trailing "*" makes a header's name a prefix.
+  std::string path_prefix;
+  std::vector<std::string> request_headers;
+  std::vector<std::pair<std::string, std::string>> additional_headers;
+  std::vector<std::string> upstream_on_allow;
+  std::vector<std::string> downstream_on_deny;
+
+  std::vector<std::string> addresses;  // "ip:port" or "host:port"; none: it cannot be asked.
+
+  static absl::StatusOr<Provider> From(const meshconfig::v1::ExtensionProvider& from);
+};
+
+}  // namespace kith::extauthz

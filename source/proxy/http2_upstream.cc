@@ -1,0 +1,211 @@
+#include "source/proxy/http2_upstream.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "source/base/check.h"
+#include "source/proxy/http2_output.h"
+
+namespace kith::proxy {
+
+using http::Http2Session;
+using telemetry::Reason;
+
+namespace {
+
+// As for HTTP/1.1 (http1_upstream.cc): before the server side ends it.
+constexpr double kFreshShare = 0.8;
+
+Http2Session::Options ClientOptions() {
+  Http2Session::Options options;
+  options.role = Http2Session::Role::kClient;
+  return options;
+}
+
+}  // namespace
+
+// One exchange's stream.
+class Http2Upstream::Leg final : public RequestLeg, private http::Http2StreamHandler {
+ public:
+  explicit Leg(Http2Upstream& link) : link_(link) {}
+
+  void FailUnsent() {
+    Failure failure;
+    failure.reason = Reason::kUpstreamReset;
+    failure.detail = "the connection can take no more streams";
+    failure.repeat = Failure::Repeat::kAlways;
+    Fail(failure);
+  }
+
+  // RequestLeg
+  void SendHead(const StoredRequest& request, ResponseSink& sink) override {
+    sink_ = &sink;
+    response_begun_ = response_paused_ = false;
+    unread_ = 0;
+    const auto message = request.framing().kind == http::BodyKind::kNone
+                             ? Http2Session::Message::kComplete
+                             : Http2Session::Message::kGoesOn;
+    id_ = session().SubmitRequest(link_.fields_.OfRequest(request), message, *this);
+    if (id_ != 0) return;
+    link_.exhausted_ = true;
+    link_.unsent_.push_back(this);
+    link_.OnHasOutput();
+  }
+  void SendBody(absl::Span<const uint8_t> bytes) override { session().Write(id_, bytes); }
+  void SendEnd(absl::Span<const http::Header> trailers) override {
+    session().End(id_, link_.fields_.OfTrailers(trailers));
+  }
+  bool write_blocked() const override {
+    return link_.session_.buffered_output(id_) > Http2Session::kHighWatermark;
+  }
+  void PauseResponse() override { response_paused_ = true; }
+  void ResumeResponse() override {
+    response_paused_ = false;
+    session().Consume(id_, std::exchange(unread_, 0));
+  }
+  void Abandon() override {
+    sink_ = nullptr;
+    session().Reset(std::exchange(id_, 0), Http2Session::ResetCode::kCancel);
+    link_.OnLegDone(*this);
+  }
+
+ private:
+  // http::Http2StreamHandler
+  void OnResponseHead(const http::ResponseHead& head) override {
+    response_begun_ = true;
+    sink_->OnResponseHead(head);
+  }
+  void OnStreamBody(absl::Span<const uint8_t> bytes) override {
+    unread_ += bytes.size();
+    sink_->OnResponseBody(bytes);
+    if (sink_ != nullptr && !response_paused_) ResumeResponse();
+  }
+  void OnStreamTrailers(absl::Span<const http::Header> trailers) override {
+    sink_->OnResponseTrailers(trailers);
+  }
+  void OnStreamEnd() override {
+    // Behind an early response, the rest of the request is of no use.
+    session().Release(std::exchange(id_, 0));
+    ResponseSink* sink = std::exchange(sink_, nullptr);
+    link_.OnLegDone(*this);
+    sink->OnResponseComplete();
+  }
+  void OnStreamDrained() override { sink_->OnRequestDrained(); }
+  void OnStreamClosed(const http::Http2Close& close) override {
+    using Cause = http::Http2Close::Cause;
+    Failure failure;
+    failure.reason = Reason::kUpstreamReset;
+    failure.detail = close.detail;
+    if (close.cause == Cause::kUnprocessed) {
+      failure.repeat = Failure::Repeat::kAlways;
+    } else if (close.cause == Cause::kConnection && !response_begun_) {
+      failure.repeat = Failure::Repeat::kIfIdempotent;
+    }
+    Fail(failure);
+  }
+
+  void Fail(const Failure& failure) {
+    id_ = 0;
+    ResponseSink* sink = std::exchange(sink_, nullptr);
+    link_.OnLegDone(*this);
+    if (sink != nullptr) sink->OnResponseFailed(failure);
+  }
+  Http2Session& session() { return link_.session_; }
+
+  Http2Upstream& link_;
+  ResponseSink* sink_ = nullptr;
+  int32_t id_ = 0;
+  size_t unread_ = 0;  // Received, and not yet gone on.
+  bool response_begun_ = false;
+  bool response_paused_ = false;
+};
+
+Http2Upstream::Http2Upstream(WorkerState& worker, Owner& owner, Dial::Result dialed,
+                             absl::Duration idle_timeout)
+    : worker_(worker),
+      owner_(owner),
+      stream_(std::move(dialed.stream)),
+      facts_(std::move(dialed.facts)),
+      idle_timeout_(idle_timeout),
+      stale_at_ms_(worker.AfterShareOf(facts_.Validity(*worker.options.clock), kFreshShare)),
+      idle_deadline_(worker.loop, [this] { Go("idle"); }),
+      session_(ClientOptions(), worker.loop.blocks(), *this) {
+  stream_->SetHandler(this);
+  stream_->ResumeReading();
+  idle_deadline_.Set(idle_timeout_);
+}
+
+Http2Upstream::~Http2Upstream() = default;
+
+bool Http2Upstream::IsFresh() const {
+  const bool newest = facts_.context == nullptr || facts_.context == worker_.tls;
+  return newest && !retiring_ && !exhausted_ && worker_.loop.NowMs() < stale_at_ms_;
+}
+
+bool Http2Upstream::HasRoom() const { return busy_ < session_.stream_limit(); }
+
+RequestLeg& Http2Upstream::NewLeg() {
+  KITH_CHECK(!gone_, "a leg of a closed connection");
+  idle_deadline_.Clear();
+  ++busy_;
+  if (free_.empty()) {
+    legs_.push_back(std::make_unique<Leg>(*this));
+    return *legs_.back();
+  }
+  Leg* leg = free_.back();
+  free_.pop_back();
+  return *leg;
+}
+
+void Http2Upstream::OnLegDone(Leg& leg) {
+  free_.push_back(&leg);
+  --busy_;
+  if (busy_ > 0 || gone_) return;
+  idle_deadline_.Set(idle_timeout_);
+  // Not from inside the session's callback.
+  if (retiring_ || exhausted_) OnHasOutput();
+}
+
+void Http2Upstream::Retire() {
+  retiring_ = true;
+  OnHasOutput();
+}
+
+void Http2Upstream::OnData(absl::Span<const uint8_t> bytes) {
+  const absl::Status received = session_.Receive(bytes, worker_.loop.NowMs());
+  if (gone_ || received.ok()) return;
+  FlushHttp2(session_, *stream_, worker_.frames);
+  Go(std::string(received.message()));
+}
+
+void Http2Upstream::OnClosed(absl::Status status) {
+  Go(status.ok() ? "the upstream ended the connection" : std::string(status.message()));
+}
+
+void Http2Upstream::OnEndOfTurn() {
+  if (gone_) return;
+  std::vector<Leg*> unsent;
+  unsent.swap(unsent_);
+  for (Leg* leg : unsent) leg->FailUnsent();
+  FlushHttp2(session_, *stream_, worker_.frames);
+  if (session_.finished()) {
+    Go("the upstream ended the connection");
+  } else if ((retiring_ || exhausted_) && busy_ == 0 && session_.streams() == 0) {
+    Go("retired");
+  }
+}
+
+void Http2Upstream::Close() {
+  gone_ = retiring_ = true;
+  idle_deadline_.Clear();
+  stream_->CloseAfterFlush();
+}
+
+void Http2Upstream::Go(const std::string& detail) {
+  if (gone_) return;
+  Close();
+  session_.CloseAll(detail);
+  owner_.OnGone(*this);
+}
+
+}  // namespace kith::proxy
