@@ -89,7 +89,7 @@ fi
 if [ "$unit_only" = no ]; then
   bazel build "${bazel_flags[@]}" --show_result=0 \
     //source/controlplane:kith-controlplane //source/sidecar:kith-sidecar //source/ctl:kithctl
-  run "static checks" test/check_tidy.sh
+  run "static checks of the newest commit" test/check_tidy.sh --newest
   run "hidden symbols of the TLS library" test/check_symbols.sh
   run_integration_tests
   run "the quickstart's tour holds, and notices a broken promise" test/check_quickstart.sh
