@@ -67,7 +67,7 @@ https.get(url, options, (response) => { console.log(response.statusCode); respon
 
 def run(*command, text=None, cwd=None, env=None):
     return subprocess.run([str(part) for part in command], input=text, capture_output=True,
-                          text=True, timeout=120, cwd=cwd, env=env)
+                          text=True, timeout=300, cwd=cwd, env=env)
 
 
 class Authority:

@@ -24,7 +24,7 @@ def run(path):
     try:
         done = subprocess.run([sys.executable, "-m", "unittest", "-v", path.stem], cwd=path.parent,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, timeout=600)
+                              stderr=subprocess.STDOUT, text=True, timeout=900)
         output, code = done.stdout, done.returncode
     except subprocess.TimeoutExpired as error:
         output, code = (error.stdout or b"").decode(errors="replace"), 1
