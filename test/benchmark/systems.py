@@ -201,6 +201,10 @@ spec:
 """ for kind, (name, port) in kinds.items()))
 
 
+# What the backend's sidecar speaks to its application, by the service port's name.
+PROTOCOLS = {"tcp": "TCP", "http": "HTTP", "grpc": "HTTP2"}
+
+
 class KithPair:
     """Policy and metrics as they are by default; no access log, as on the other side."""
 
@@ -217,7 +221,7 @@ class KithPair:
     - operation: {{ports: ["{origin.echo}", "{origin.bulk}"]}}""")))
         mesh.start()
         self.backend = mesh.add("backend", start=False, extra=links, inbound=[
-            (port, "TCP" if name == "tcp" else "HTTP") for name, port in kinds.values()])
+            (port, PROTOCOLS[name]) for name, port in kinds.values()])
         self.frontend = mesh.add("frontend", start=False, extra=links, outbound=[
             (f"{kind}.demo.svc.cluster.local", 80) for kind in kinds])
         self.sidecars = [self.backend, self.frontend]
