@@ -262,6 +262,13 @@ void Worker::CutOff(absl::Status status, absl::AnyInvocable<void()> done) {
   });
 }
 
+void Worker::ReleaseBuffers(absl::AnyInvocable<void()> done) {
+  impl_->loop->Post([impl = impl_.get(), done = std::move(done)]() mutable {
+    impl->loop->blocks().ReleaseFree();
+    done();
+  });
+}
+
 void Worker::Query(absl::AnyInvocable<void(const Activity&)> answer) {
   impl_->loop->Post([impl = impl_.get(), answer = std::move(answer)]() mutable {
     Activity activity;

@@ -132,6 +132,8 @@ class Worker {
   void Drain(absl::AnyInvocable<void()> done);
   // Breaks off whatever is still open, with `status`; `done` runs on the worker's loop.
   void CutOff(absl::Status status, absl::AnyInvocable<void()> done);
+  // Gives buffers that a burst has left behind back to the heap; `done` runs on the worker's loop.
+  void ReleaseBuffers(absl::AnyInvocable<void()> done);
   // Calls back on the worker's loop.
   void Query(absl::AnyInvocable<void(const Activity&)> answer);
   void Stop();

@@ -1,5 +1,7 @@
 #include "source/sidecar/run.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <csignal>
 #include <functional>
@@ -24,6 +26,7 @@
 #include "source/sidecar/crl_files.h"
 #include "source/sidecar/departure.h"
 #include "source/sidecar/identity_source.h"
+#include "source/sidecar/memory_return.h"
 #include "source/sidecar/monitoring.h"
 #include "source/sidecar/status_json.h"
 #include "source/sidecar/workers.h"
@@ -256,6 +259,14 @@ absl::Status Run(const Bootstrap& bootstrap) {
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<http::EmbeddedServer> monitoring,
                         CreateMonitoring(*loop, bootstrap.monitoring_address, metrics,
                                          [&] { return NotReady(status); }));
+
+  const MemoryReturn memory_return(
+      *loop, {.usage = ProcessUsage, .give_back = [&](absl::AnyInvocable<void()> done) {
+                workers->ReleaseBuffers([done = std::move(done)]() mutable {
+                  malloc_trim(0);
+                  done();
+                });
+              }});
 
   // Signals.
   const auto stop = [&] {

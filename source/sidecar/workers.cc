@@ -3,17 +3,6 @@
 #include <utility>
 
 namespace kith::sidecar {
-namespace {
-
-// Gathers the answers of all workers on the main loop.
-template <typename Done>
-struct Gathering {
-  size_t waiting = 0;
-  Workers::Activity sum;
-  Done done;
-};
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<Workers>> Workers::Create(event::Loop& loop,
                                                          const Bootstrap& bootstrap,
@@ -64,36 +53,44 @@ void Workers::SetConfig(const proxy::Config& config) {
   for (const auto& worker : workers_) worker->SetConfig(config);
 }
 
-void Workers::Drain(absl::AnyInvocable<void()> done) {
-  auto gathering = std::make_shared<Gathering<absl::AnyInvocable<void()>>>();
-  gathering->waiting = workers_.size();
-  gathering->done = std::move(done);
+template <typename Ask>
+void Workers::AskAll(Ask ask, absl::AnyInvocable<void()> done) {
+  struct Gathering {
+    size_t waiting;
+    absl::AnyInvocable<void()> done;
+  };
+  auto gathering = std::make_shared<Gathering>(Gathering{workers_.size(), std::move(done)});
   for (const auto& worker : workers_) {
-    worker->Drain([&loop = loop_, gathering] {
+    ask(*worker, [&loop = loop_, gathering] {
       loop.Post([gathering] {
         if (--gathering->waiting == 0) gathering->done();
       });
     });
   }
+}
+
+void Workers::Drain(absl::AnyInvocable<void()> done) {
+  AskAll([](proxy::Worker& worker, auto answered) { worker.Drain(std::move(answered)); },
+         std::move(done));
 }
 
 void Workers::CutOff(const absl::Status& status, absl::AnyInvocable<void()> done) {
-  auto gathering = std::make_shared<Gathering<absl::AnyInvocable<void()>>>();
-  gathering->waiting = workers_.size();
-  gathering->done = std::move(done);
-  for (const auto& worker : workers_) {
-    worker->CutOff(status, [&loop = loop_, gathering] {
-      loop.Post([gathering] {
-        if (--gathering->waiting == 0) gathering->done();
-      });
-    });
-  }
+  AskAll([&](proxy::Worker& worker, auto answered) { worker.CutOff(status, std::move(answered)); },
+         std::move(done));
+}
+
+void Workers::ReleaseBuffers(absl::AnyInvocable<void()> done) {
+  AskAll([](proxy::Worker& worker, auto answered) { worker.ReleaseBuffers(std::move(answered)); },
+         std::move(done));
 }
 
 void Workers::Query(absl::AnyInvocable<void(const Activity&)> answer) {
-  auto gathering = std::make_shared<Gathering<absl::AnyInvocable<void(const Activity&)>>>();
-  gathering->waiting = workers_.size();
-  gathering->done = std::move(answer);
+  struct Gathering {
+    size_t waiting;
+    absl::AnyInvocable<void(const Activity&)> answer;
+    Activity sum = {};
+  };
+  auto gathering = std::make_shared<Gathering>(Gathering{workers_.size(), std::move(answer)});
   for (const auto& worker : workers_) {
     worker->Query([this, gathering](const proxy::Worker::Activity& activity) {
       loop_.Post([this, gathering, activity] {
@@ -102,7 +99,7 @@ void Workers::Query(absl::AnyInvocable<void(const Activity&)> answer) {
         gathering->sum.inbound_connections += activity.inbound_connections;
         gathering->sum.outbound_connections += activity.outbound_connections;
         gathering->sum.upstream_connections += activity.upstream_connections;
-        if (--gathering->waiting == 0) gathering->done(gathering->sum);
+        if (--gathering->waiting == 0) gathering->answer(gathering->sum);
       });
     });
   }

@@ -51,10 +51,16 @@ class Workers {
   void Drain(absl::AnyInvocable<void()> done);
   // Breaks off whatever is still open; `done` is called on the loop.
   void CutOff(const absl::Status& status, absl::AnyInvocable<void()> done);
+  // Gives buffers back to the heap; `done` is called on the loop.
+  void ReleaseBuffers(absl::AnyInvocable<void()> done);
   // The sum, on the loop.
   void Query(absl::AnyInvocable<void(const Activity&)> answer);
 
  private:
+  // Asks every worker, and calls `done` on the loop when all of them have answered.
+  template <typename Ask>
+  void AskAll(Ask ask, absl::AnyInvocable<void()> done);
+
   explicit Workers(event::Loop& loop) : loop_(loop) {}
 
   event::Loop& loop_;
