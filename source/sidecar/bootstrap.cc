@@ -268,12 +268,17 @@ absl::StatusOr<Bootstrap> Bootstrap::From(const SidecarConfig& config) {
   KITH_RETURN_IF_ERROR(ReadLimits(config, bootstrap));
   KITH_RETURN_IF_ERROR(ReadRevocation(config.revocation(), bootstrap));
   KITH_RETURN_IF_ERROR(ReadBreakGlass(config.break_glass(), bootstrap));
+  KITH_ASSIGN_OR_RETURN(bootstrap.application_probes, ReadApplicationProbes(config));
   KITH_RETURN_IF_ERROR(CheckBinds(bootstrap));
   return bootstrap;
 }
 
 absl::StatusOr<Bootstrap> Bootstrap::Load(const std::string& file) {
   KITH_ASSIGN_OR_RETURN(const std::string text, config::ReadFile(file));
+  return Parse(text, file);
+}
+
+absl::StatusOr<Bootstrap> Bootstrap::Parse(absl::string_view text, const std::string& file) {
   KITH_ASSIGN_OR_RETURN(const auto config, config::ParseSingle<SidecarConfig>(text, file));
   auto bootstrap = From(config);
   if (!bootstrap.ok()) return base::Annotate(bootstrap.status(), file);

@@ -7,11 +7,13 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "source/base/log.h"
 #include "source/base/status.h"
 #include "source/base/version.h"
+#include "source/capture/rules.h"
 #include "source/control/channel.h"
 #include "source/control/discovery_client.h"
 #include "source/control/workload_api_server.h"
@@ -20,6 +22,7 @@
 #include "source/identity/cache.h"
 #include "source/identity/manager.h"
 #include "source/sidecar/admin.h"
+#include "source/sidecar/application_probes.h"
 #include "source/sidecar/break_glass.h"
 #include "source/sidecar/crl_files.h"
 #include "source/sidecar/departure.h"
@@ -162,6 +165,14 @@ absl::StatusOr<std::unique_ptr<telemetry::AccessLog>> OpenAccessLog(const Bootst
   return telemetry::AccessLog::Create(options);
 }
 
+// Where the application listens: at its pod's address if its traffic is captured.
+ApplicationProbes::Target ProbedAddress(const Bootstrap& bootstrap) {
+  if (bootstrap.captured_addresses.empty()) return {"127.0.0.1", ""};
+  const std::string& own = bootstrap.captured_addresses.front();
+  const bool v6 = absl::StrContains(own, ':');
+  return {own, std::string(v6 ? capture::kApplicationSource6 : capture::kApplicationSource4)};
+}
+
 }  // namespace
 
 absl::Status Run(const Bootstrap& bootstrap) {
@@ -253,9 +264,11 @@ absl::Status Run(const Bootstrap& bootstrap) {
   admin_options.break_glass = &break_glass;
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<http::EmbeddedServer> admin,
                         CreateAdmin(*loop, std::move(admin_options)));
-  KITH_ASSIGN_OR_RETURN(const std::unique_ptr<http::EmbeddedServer> monitoring,
-                        CreateMonitoring(*loop, bootstrap.monitoring_address, metrics,
-                                         [&] { return NotReady(status); }));
+  ApplicationProbes probes(*loop, bootstrap.application_probes, ProbedAddress(bootstrap));
+  KITH_ASSIGN_OR_RETURN(
+      const std::unique_ptr<http::EmbeddedServer> monitoring,
+      CreateMonitoring(
+          *loop, bootstrap.monitoring_address, metrics, [&] { return NotReady(status); }, probes));
 
   // Signals.
   const auto stop = [&] {
