@@ -33,6 +33,9 @@
 #include "source/controlplane/issuance_book.h"
 #include "source/controlplane/keys/key_fetch.h"
 #include "source/controlplane/keys/key_keeper.h"
+#include "source/controlplane/kubernetes/object_source.h"
+#include "source/controlplane/kubernetes/publisher.h"
+#include "source/controlplane/kubernetes/token_review.h"
 #include "source/controlplane/metrics.h"
 #include "source/controlplane/monitoring.h"
 #include "source/controlplane/registry/directory_registry.h"
@@ -41,6 +44,7 @@
 #include "source/controlplane/root_rotation.h"
 #include "source/controlplane/rotation_admin.h"
 #include "source/controlplane/status_json.h"
+#include "source/controlplane/webhook/webhook.h"
 #include "source/event/loop.h"
 #include "source/event/signal.h"
 #include "source/event/timer.h"
@@ -84,8 +88,15 @@ absl::Status Run(const Settings& settings) {
   token_options.key = token_key;
   token_options.audit = audit.get();
   const TokenIssuer tokens(token_options);
-  const LocalTokenVerifier verifier(
+  const LocalTokenVerifier local_verifier(
       {.key = token_key, .issuer = token_options.issuer, .audience = token_options.audience});
+  // And a cluster's own.
+  const ApiClient api(settings.kubernetes.value_or(ApiClient::Options()));
+  const TokenReviewVerifier cluster_verifier({.client = &api, .audience = token_options.audience});
+  const EitherVerifier either_verifier(local_verifier, token_options.issuer, cluster_verifier);
+  const TokenVerifier& verifier = settings.kubernetes.has_value()
+                                      ? static_cast<const TokenVerifier&>(either_verifier)
+                                      : local_verifier;
   CaMetrics ca_metrics(metrics);
   const auto show_ends = [&] {
     absl::Time roots_end = absl::InfinitePast();
@@ -123,6 +134,15 @@ absl::Status Run(const Settings& settings) {
                                             loop_metrics.Report(*registry);
                                             if (changed) tell(registry->state());
                                           }));
+  std::unique_ptr<ObjectSource> objects;
+  if (settings.kubernetes.has_value()) {
+    KITH_ASSIGN_OR_RETURN(
+        objects, ObjectSource::Create(*loop, {.client = &api},
+                                      [&registry](const ObjectSource::Documents& documents) {
+                                        registry->SetObjects(documents);
+                                      }));
+    registry->SetObjects(objects->documents());
+  }
   loop_metrics.Report(*registry);
   tell(registry->state());
   KITH_ASSIGN_OR_RETURN(
@@ -176,6 +196,29 @@ absl::Status Run(const Settings& settings) {
                                             .chain_file = serving->certificate_file(),
                                             .services = {&certificates, &discovery}}));
 
+  // What the Kubernetes API server asks.
+  std::unique_ptr<Webhook> webhook;
+  if (settings.webhook.has_value()) {
+    KITH_ASSIGN_OR_RETURN(webhook, Webhook::Create(*loop, {.address = settings.webhook->address,
+                                                           .injection = settings.webhook->injection,
+                                                           .policy = settings.policy,
+                                                           .certificate = serving.get(),
+                                                           .metrics = &metrics}));
+    base::Log(base::LogLevel::kInfo, "webhook", "serving",
+              {{"address", webhook->local().ToString()}});
+  }
+
+  std::unique_ptr<RootsPublisher> publisher;
+  if (settings.kubernetes.has_value()) {
+    const auto& cluster = settings.config.kubernetes();
+    publisher = std::make_unique<RootsPublisher>(RootsPublisher::Options{
+        .client = &api,
+        .roots_pem = authority->trust_bundle_pem(),
+        .config_map = cluster.roots_config_map(),
+        .webhooks = settings.webhook.has_value() ? cluster.webhook_configuration() : "",
+        .ignored_namespaces = {}});
+  }
+
   // The root's replacement.
   RootRotation rotation({.authority = authority.get(),
                          .audit = audit.get(),
@@ -184,6 +227,9 @@ absl::Status Run(const Settings& settings) {
                              [&](mesh::v1::TrustBundle bundle) {
                                show_ends();
                                hub.SetTrustBundle(std::move(bundle));
+                               if (publisher != nullptr) {
+                                 publisher->SetRoots(authority->trust_bundle_pem());
+                               }
                                // What fails now is tried again by the publisher's own timer.
                                if (const absl::Status made = crls->Update(); !made.ok()) {
                                  base::Log(base::LogLevel::kWarning, "ca", made.message());

@@ -8,12 +8,15 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/optional.h"
 #include "kith/config/v1/controlplane.pb.h"
 #include "source/base/log.h"
 #include "source/base/socket_address.h"
 #include "source/controlplane/distribution/mesh_builder.h"
 #include "source/controlplane/keys/key_fetch.h"
 #include "source/controlplane/keys/key_keeper.h"
+#include "source/controlplane/kubernetes/api_client.h"
+#include "source/inject/options.h"
 #include "source/policy/policy_set.h"
 
 namespace kith::controlplane {
@@ -29,6 +32,12 @@ struct Settings {
   base::SocketAddress admin_socket;
   std::vector<std::string> server_names;
   base::LogLevel log_level = base::LogLevel::kInfo;
+  struct Webhook {
+    base::SocketAddress address;
+    inject::Options injection;
+  };
+  absl::optional<Webhook> webhook;
+  absl::optional<ApiClient::Options> kubernetes;
 
   static absl::StatusOr<Settings> Load(const std::string& file);
 };

@@ -50,6 +50,7 @@ constexpr string_view kDirection[] = {"direction"};
 constexpr string_view kDirectionReason[] = {"direction", "reason"};
 constexpr string_view kReason[] = {"reason"};
 constexpr string_view kResult[] = {"result"};
+constexpr string_view kWebhookResult[] = {"webhook", "result"};
 constexpr string_view kResultReason[] = {"result", "reason"};
 constexpr string_view kDecision[] = {"action", "policy", "stream"};
 constexpr string_view kLimit[] = {"policy", "stream"};
@@ -337,6 +338,13 @@ constexpr Family kKeyFetches{"kith_jwks_fetches_total",
                              "Fetches of token issuers' keys (ok, failed).",
                              kResult,
                              {}};
+constexpr Family kWebhookReviews{
+    "kith_webhook_reviews_total",
+    MetricType::kCounter,
+    "What the Kubernetes API server asked (webhook inject: injected, skipped, refused, bad; "
+    "validate: accepted, refused, bad).",
+    kWebhookResult,
+    {}};
 constexpr Family kRegistryFiles{
     "kith_registry_files", MetricType::kGauge, "Configuration files (good, bad).", kState, {}};
 constexpr Family kRegistryReloads{"kith_registry_reloads_total",
@@ -425,6 +433,7 @@ absl::Span<const Family* const> AllFamilies() {
       &kXdsAcks,
       &kXdsNacks,
       &kKeyFetches,
+      &kWebhookReviews,
       &kRegistryFiles,
       &kRegistryReloads,
       &kRegistryResources,

@@ -10,13 +10,13 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "source/controlplane/https/dial.h"
 
 namespace kith::controlplane {
 
 struct HttpsGet {
   enum class Security : uint8_t { kTls, kPlaintext };
-  // kPublic leaves out loopback, link-local (where clouds keep their metadata) and multicast.
-  enum class Reach : uint8_t { kPublic, kAnywhere };
+  using Reach = controlplane::Reach;
 
   std::string host;
   uint16_t port = 443;
