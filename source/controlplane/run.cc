@@ -92,7 +92,12 @@ absl::Status Run(const Settings& settings) {
       {.key = token_key, .issuer = token_options.issuer, .audience = token_options.audience});
   // And a cluster's own.
   const ApiClient api(settings.kubernetes.value_or(ApiClient::Options()));
-  const TokenReviewVerifier cluster_verifier({.client = &api, .audience = token_options.audience});
+  // A call waits for it on a thread of gRPC's.
+  ApiClient::Options review_options = settings.kubernetes.value_or(ApiClient::Options());
+  review_options.timeout = absl::Seconds(5);
+  const ApiClient reviews(review_options);
+  const TokenReviewVerifier cluster_verifier(
+      {.client = &reviews, .audience = token_options.audience});
   const EitherVerifier either_verifier(local_verifier, token_options.issuer, cluster_verifier);
   const TokenVerifier& verifier = settings.kubernetes.has_value()
                                       ? static_cast<const TokenVerifier&>(either_verifier)
