@@ -30,6 +30,7 @@
 #include "source/controlplane/distribution/discovery_service.h"
 #include "source/controlplane/distribution/hub.h"
 #include "source/controlplane/distribution/server.h"
+#include "source/controlplane/federation.h"
 #include "source/controlplane/issuance_book.h"
 #include "source/controlplane/keys/key_fetch.h"
 #include "source/controlplane/keys/key_keeper.h"
@@ -50,6 +51,26 @@ namespace {
 
 constexpr absl::Duration kStopGrace = absl::Seconds(2);
 constexpr absl::Duration kRotationInterval = absl::Milliseconds(500);
+
+Federation::Options FederationOptions(const Settings& settings) {
+  Federation::Options options;
+  for (const config::v1::FederatedTrustDomain& each : settings.config.federation()) {
+    options.entries.push_back({each.trust_domain(), each.file()});
+  }
+  return options;
+}
+
+std::vector<mesh::v1::TrustBundle> ToResources(
+    const std::vector<tls::TrustBundle::Domain>& domains) {
+  std::vector<mesh::v1::TrustBundle> bundles;
+  for (const tls::TrustBundle::Domain& domain : domains) {
+    mesh::v1::TrustBundle& bundle = bundles.emplace_back();
+    bundle.set_trust_domain(domain.trust_domain);
+    bundle.set_roots(domain.roots_pem);
+    bundle.set_generation(domain.generation);
+  }
+  return bundles;
+}
 
 }  // namespace
 
@@ -143,6 +164,10 @@ absl::Status Run(const Settings& settings) {
   OcspResponder ocsp({.signers = [&authority] { return authority->signers(); },
                       .ledger = &ledger,
                       .revocations = revocations.get()});
+  const Federation federation(*loop, FederationOptions(settings),
+                              [&hub](const std::vector<tls::TrustBundle::Domain>& domains) {
+                                hub.SetFederatedBundles(ToResources(domains));
+                              });
 
   // The port that sidecars call.
   KITH_ASSIGN_OR_RETURN(IssueBounds::Options bounds_options,
