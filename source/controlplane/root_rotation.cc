@@ -56,7 +56,10 @@ absl::string_view Name(RootRotation::Wait wait) {
   return "-";
 }
 
-RootRotation::RootRotation(Options options) : options_(std::move(options)) { Distribute(); }
+RootRotation::RootRotation(Options options)
+    : options_(std::move(options)), phase_since_(options_.clock->Now()) {
+  Distribute();
+}
 
 RootRotation::Wait RootRotation::WaitOf(const Hub::WorkloadReport& workload) const {
   const KeyRing& ring = options_.authority->ring();
@@ -112,6 +115,12 @@ std::vector<std::string> RootRotation::WaitsFor() const {
                                      retiring->root_key_id, ", by ", Text(end)));
     }
   }
+  const absl::Time published = phase_since_ + options_.publish;
+  if (options_.authority->ring().phase() == RotationPhase::kAdding &&
+      options_.clock->Now() < published) {
+    reasons.push_back(
+        absl::StrCat("other trust domains that fetch the bundle, until ", Text(published)));
+  }
   return reasons;
 }
 
@@ -144,6 +153,7 @@ absl::Status RootRotation::Take(absl::string_view what, absl::Status (KeyRing::*
 void RootRotation::TakeEffect(absl::string_view what) {
   const KeyRing& ring = options_.authority->ring();
   ready_since_ = absl::InfiniteFuture();
+  phase_since_ = options_.clock->Now();
   const absl::Status adopted = options_.authority->Adopt();
   base::Log(adopted.ok() ? base::LogLevel::kInfo : base::LogLevel::kError, "ca", "root rotation",
             {{"step", std::string(what)},

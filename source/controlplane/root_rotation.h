@@ -36,6 +36,9 @@ class RootRotation {
     // How long a phase's conditions must hold before it ends: what a sidecar has acknowledged is
     // still on its way to its workers.
     absl::Duration settle = absl::Seconds(1);
+    // How long a new root is in the bundle before it signs, for those who fetch that and do not
+    // acknowledge it: other trust domains.
+    absl::Duration publish = absl::ZeroDuration();
   };
   enum class Force {
     kNo,
@@ -80,6 +83,7 @@ class RootRotation {
   absl::Status Record(absl::string_view what) const;
 
   const Options options_;
+  absl::Time phase_since_;  // Or since this process began.
   absl::Time ready_since_ = absl::InfiniteFuture();
   absl::Time warned_ = absl::InfinitePast();  // Of the root's age, or of a step that failed.
   std::vector<std::string> shown_roots_;      // Key ids that are in the metrics now.

@@ -12,6 +12,7 @@
 #include "source/base/status.h"
 #include "source/base/version.h"
 #include "source/controlplane/admin.h"
+#include "source/controlplane/bundle_endpoint.h"
 #include "source/controlplane/ca/audit_log.h"
 #include "source/controlplane/ca/authenticate.h"
 #include "source/controlplane/ca/authority.h"
@@ -51,14 +52,6 @@ namespace {
 
 constexpr absl::Duration kStopGrace = absl::Seconds(2);
 constexpr absl::Duration kRotationInterval = absl::Milliseconds(500);
-
-Federation::Options FederationOptions(const Settings& settings) {
-  Federation::Options options;
-  for (const config::v1::FederatedTrustDomain& each : settings.config.federation()) {
-    options.entries.push_back({each.trust_domain(), each.file()});
-  }
-  return options;
-}
 
 std::vector<mesh::v1::TrustBundle> ToResources(
     const std::vector<tls::TrustBundle::Domain>& domains) {
@@ -164,10 +157,22 @@ absl::Status Run(const Settings& settings) {
   OcspResponder ocsp({.signers = [&authority] { return authority->signers(); },
                       .ledger = &ledger,
                       .revocations = revocations.get()});
-  const Federation federation(*loop, FederationOptions(settings),
+
+  // The roots of other trust domains, and the own ones for them.
+  Federation::Options federation_options;
+  federation_options.entries = settings.federation.entries;
+  federation_options.state = state.get();
+  federation_options.count = [&loop_metrics](bool fetched) {
+    loop_metrics.CountBundleFetch(fetched);
+  };
+  const Federation federation(*loop, std::move(federation_options),
                               [&hub](const std::vector<tls::TrustBundle::Domain>& domains) {
                                 hub.SetFederatedBundles(ToResources(domains));
                               });
+  KITH_ASSIGN_OR_RETURN(const std::unique_ptr<BundleEndpoint> bundle_endpoint,
+                        BundleEndpoint::Create(*loop, {.settings = settings.federation.endpoint,
+                                                       .authority = authority.get(),
+                                                       .server_names = settings.server_names}));
 
   // The port that sidecars call.
   KITH_ASSIGN_OR_RETURN(IssueBounds::Options bounds_options,
@@ -208,6 +213,7 @@ absl::Status Run(const Settings& settings) {
                          .distribute =
                              [&](mesh::v1::TrustBundle bundle) {
                                show_ends();
+                               bundle_endpoint->Set(bundle);
                                hub.SetTrustBundle(std::move(bundle));
                                // What fails now is tried again by the publisher's own timer.
                                if (const absl::Status made = crls->Update(); !made.ok()) {
@@ -215,7 +221,11 @@ absl::Status Run(const Settings& settings) {
                                }
                              },
                          .renew_serving = [&] { serving->RenewNow(); },
-                         .metrics = &metrics.AddShard()});
+                         .metrics = &metrics.AddShard(),
+                         // Twice: once may just have passed when the new root came.
+                         .publish = settings.federation.endpoint.address.has_value()
+                                        ? 2 * settings.federation.endpoint.refresh_hint
+                                        : absl::ZeroDuration()});
   event::Timer rotation_timer(*loop, [&] { rotation.Tick(); });
   rotation_timer.StartRepeating(kRotationInterval);
 
@@ -238,9 +248,11 @@ absl::Status Run(const Settings& settings) {
                                                                      .started = started});
                                                 },
                                             .routes = std::move(routes)}));
-  KITH_ASSIGN_OR_RETURN(const std::unique_ptr<http::EmbeddedServer> monitoring,
-                        CreateMonitoring(*loop, settings.monitoring_address, metrics,
-                                         RevocationStatusRoutes(*crls, ocsp)));
+  std::vector<Route> public_routes = RevocationStatusRoutes(*crls, ocsp);
+  public_routes.push_back(bundle_endpoint->BundleRoute());
+  KITH_ASSIGN_OR_RETURN(
+      const std::unique_ptr<http::EmbeddedServer> monitoring,
+      CreateMonitoring(*loop, settings.monitoring_address, metrics, std::move(public_routes)));
 
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<event::Signal> terminate,
                         event::Signal::Create(*loop, SIGTERM, [&] { loop->Stop(); }));

@@ -1,6 +1,5 @@
 #include "source/controlplane/settings.h"
 
-#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -68,23 +67,6 @@ absl::Status TakeKeyFetching(const kith::config::v1::KeyFetching& from, Settings
   return absl::OkStatus();
 }
 
-absl::Status CheckFederation(const kith::config::v1::ControlPlaneConfig& config) {
-  std::set<std::string> seen = {config.trust_domain()};
-  for (int i = 0; i < config.federation_size(); ++i) {
-    const kith::config::v1::FederatedTrustDomain& each = config.federation(i);
-    const std::string field = absl::StrCat("federation[", i, "].");
-    if (!base::IsTrustDomain(each.trust_domain()) || !seen.insert(each.trust_domain()).second) {
-      return Invalid(field + "trustDomain",
-                     absl::StrCat("\"", each.trust_domain().substr(0, 64),
-                                  "\" is no trust domain, is the own one, or is there twice"));
-    }
-    if (each.file().empty()) {
-      return Invalid(field + "file", "is required: that trust domain's roots");
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<Settings> Check(kith::config::v1::ControlPlaneConfig config) {
   KITH_RETURN_IF_ERROR(FillIn(config));
   Settings settings;
@@ -93,7 +75,7 @@ absl::StatusOr<Settings> Check(kith::config::v1::ControlPlaneConfig config) {
                    absl::StrCat("\"", config.trust_domain(),
                                 "\" is not lower-case letters, digits, '.', - and _"));
   }
-  KITH_RETURN_IF_ERROR(CheckFederation(config));
+  KITH_ASSIGN_OR_RETURN(settings.federation, FederationSettings::From(config));
   for (const std::string& alias : config.trust_domain_aliases()) {
     if (!base::IsTrustDomain(alias)) {
       return Invalid("trustDomainAliases", absl::StrCat("\"", alias, "\" is no trust domain"));

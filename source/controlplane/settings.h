@@ -12,6 +12,7 @@
 #include "source/base/log.h"
 #include "source/base/socket_address.h"
 #include "source/controlplane/distribution/mesh_builder.h"
+#include "source/controlplane/federation_settings.h"
 #include "source/controlplane/keys/key_fetch.h"
 #include "source/controlplane/keys/key_keeper.h"
 #include "source/policy/policy_set.h"
@@ -22,6 +23,7 @@ struct Settings {
   kith::config::v1::ControlPlaneConfig config;  // With the defaults filled in.
   MeshOptions mesh;
   policy::PolicySet::Options policy;
+  FederationSettings federation;
   KeyFetch key_fetch;
   KeyKeeper::Options keys;  // Without what it fetches with.
   base::SocketAddress address;

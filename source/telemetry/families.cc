@@ -337,6 +337,11 @@ constexpr Family kKeyFetches{"kith_jwks_fetches_total",
                              "Fetches of token issuers' keys (ok, failed).",
                              kResult,
                              {}};
+constexpr Family kBundleFetches{"kith_federation_fetches_total",
+                                MetricType::kCounter,
+                                "Fetches of other trust domains' roots (ok, failed).",
+                                kResult,
+                                {}};
 constexpr Family kRegistryFiles{
     "kith_registry_files", MetricType::kGauge, "Configuration files (good, bad).", kState, {}};
 constexpr Family kRegistryReloads{"kith_registry_reloads_total",
@@ -425,6 +430,7 @@ absl::Span<const Family* const> AllFamilies() {
       &kXdsAcks,
       &kXdsNacks,
       &kKeyFetches,
+      &kBundleFetches,
       &kRegistryFiles,
       &kRegistryReloads,
       &kRegistryResources,

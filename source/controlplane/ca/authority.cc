@@ -245,7 +245,8 @@ absl::StatusOr<IssuedCertificate> CertificateAuthority::IssueLeaf(
 }
 
 absl::StatusOr<ServerCertificate> CertificateAuthority::IssueServer(
-    const std::vector<std::string>& dns_names, absl::Duration lifetime) const {
+    const std::vector<std::string>& dns_names, absl::Duration lifetime,
+    x509::CertificateKind kind) const {
   for (const std::string& name : dns_names) {
     if (!IsDnsName(name)) {
       return absl::InvalidArgumentError(
@@ -257,7 +258,7 @@ absl::StatusOr<ServerCertificate> CertificateAuthority::IssueServer(
   KITH_ASSIGN_OR_RETURN(Validity validity, state_->ValidityFor(signer, lifetime, lifetime));
   KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<EVP_PKEY> key, x509::GenerateP256Key());
   x509::CertificateSpec spec;
-  spec.kind = x509::CertificateKind::kServer;
+  spec.kind = kind;
   spec.uris = {state_->own_id.text()};
   spec.dns_names = dns_names;
   spec.not_before = validity.begin;

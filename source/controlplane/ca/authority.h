@@ -18,6 +18,7 @@
 #include "source/base/spiffe_id.h"
 #include "source/controlplane/ca/authority_options.h"
 #include "source/controlplane/ca/key_ring.h"
+#include "source/x509/certificate_builder.h"
 
 namespace kith::controlplane {
 
@@ -68,9 +69,11 @@ class CertificateAuthority {
   absl::StatusOr<IssuedCertificate> IssueLeaf(const base::SpiffeId& id, absl::string_view csr,
                                               absl::Duration lifetime,
                                               const Requester& requester) const;
-  // With a new key, for the control plane's own endpoints.
+  // With a new key, for the control plane's own endpoints: of the kind kServer, or kWorkload where
+  // it must be an X509-SVID.
   absl::StatusOr<ServerCertificate> IssueServer(const std::vector<std::string>& dns_names,
-                                                absl::Duration lifetime) const;
+                                                absl::Duration lifetime,
+                                                x509::CertificateKind kind) const;
 
   // The roots to trust, PEM.
   std::string trust_bundle_pem() const;

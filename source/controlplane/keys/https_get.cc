@@ -3,6 +3,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <openssl/err.h>
+#include <openssl/pool.h>
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -12,6 +13,8 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -111,16 +114,23 @@ class Transport {
   Transport(int fd, absl::Time deadline) : fd_(fd), deadline_(deadline) {}
 
   absl::Status StartTls(const HttpsGet& get) {
+    get_ = &get;
+    roots_ = get.ca_file.empty() ? kSystemRoots : get.ca_file;
     context_.reset(SSL_CTX_new(TLS_method()));
-    const char* roots = get.ca_file.empty() ? kSystemRoots : get.ca_file.c_str();
-    if (!context_ || !SSL_CTX_set_min_proto_version(context_.get(), TLS1_2_VERSION) ||
-        SSL_CTX_load_verify_locations(context_.get(), roots, nullptr) != 1) {
-      ERR_clear_error();
-      return absl::UnavailableError(absl::StrCat("no roots can be read from ", roots));
+    if (!context_ || !SSL_CTX_set_min_proto_version(context_.get(), TLS1_2_VERSION)) {
+      return absl::InternalError("TLS cannot be set up");
     }
-    SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER, nullptr);
+    if (get.verify) {
+      SSL_CTX_set_custom_verify(context_.get(), SSL_VERIFY_PEER, &Verify);
+    } else if (SSL_CTX_load_verify_locations(context_.get(), roots_.c_str(), nullptr) == 1) {
+      SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER, nullptr);
+    } else {
+      ERR_clear_error();
+      return absl::UnavailableError(absl::StrCat("no roots can be read from ", roots_));
+    }
     ssl_.reset(SSL_new(context_.get()));
-    if (!ssl_ || !SSL_set1_host(ssl_.get(), get.host.c_str()) ||
+    if (!ssl_ || !SSL_set_app_data(ssl_.get(), this) ||
+        (!get.verify && !SSL_set1_host(ssl_.get(), get.host.c_str())) ||
         !SSL_set_tlsext_host_name(ssl_.get(), get.host.c_str()) || !SSL_set_fd(ssl_.get(), fd_)) {
       return absl::InternalError("TLS cannot be set up");
     }
@@ -175,13 +185,31 @@ class Transport {
         break;
     }
     const char* reason = ERR_reason_error_string(ERR_peek_error());
-    absl::Status status = absl::UnavailableError(
-        absl::StrCat(what, ": ", reason == nullptr ? "the connection broke" : reason,
-                     "; does its certificate chain to a root in keyFetching.caFile?"));
+    std::string message =
+        absl::StrCat(what, ": ", reason == nullptr ? "the connection broke" : reason);
     ERR_clear_error();
-    return status;
+    if (!refused_.ok()) return base::Annotate(refused_, what);
+    if (!get_->verify) {
+      absl::StrAppend(&message, "; does its certificate chain to a root in ", roots_, "?");
+    }
+    return absl::UnavailableError(message);
   }
 
+  static ssl_verify_result_t Verify(SSL* ssl, uint8_t* alert) noexcept {
+    auto& self = *static_cast<Transport*>(SSL_get_app_data(ssl));
+    std::vector<CRYPTO_BUFFER*> chain;
+    const STACK_OF(CRYPTO_BUFFER)* sent = SSL_get0_peer_certificates(ssl);
+    for (size_t i = 0; i < sk_CRYPTO_BUFFER_num(sent); ++i) {
+      chain.push_back(sk_CRYPTO_BUFFER_value(sent, i));
+    }
+    self.refused_ = self.get_->verify(chain);
+    *alert = SSL_AD_BAD_CERTIFICATE;
+    return self.refused_.ok() ? ssl_verify_ok : ssl_verify_invalid;
+  }
+
+  const HttpsGet* get_ = nullptr;  // Set with TLS.
+  std::string roots_;
+  absl::Status refused_;
   const int fd_;
   const absl::Time deadline_;
   bssl::UniquePtr<SSL_CTX> context_;

@@ -6,10 +6,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
+
+typedef struct crypto_buffer_st CRYPTO_BUFFER;
 
 namespace kith::controlplane {
 
@@ -24,6 +28,8 @@ struct HttpsGet {
   Security security = Security::kTls;
   Reach reach = Reach::kPublic;
   std::string ca_file;  // Empty: the system's roots.
+  // Looks at the server's chain, leaf first, in place of roots and host name.
+  std::function<absl::Status(absl::Span<CRYPTO_BUFFER* const>)> verify = {};
   absl::Duration timeout = absl::Seconds(5);
   size_t max_bytes = size_t{256} * 1024;
 

@@ -6,18 +6,15 @@
 // Options::count, and seen at once by everybody whose tokens are refused.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <thread>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "source/base/clock.h"
+#include "source/controlplane/keys/fetch_thread.h"
 #include "source/controlplane/registry/mesh_state.h"
 #include "source/event/loop.h"
 #include "source/event/timer.h"
@@ -39,7 +36,6 @@ class KeyKeeper {
   };
   // `changed` is called when Resolve() would give another answer.
   KeyKeeper(event::Loop& loop, Options options, std::function<void()> changed);
-  ~KeyKeeper();
   KeyKeeper(const KeyKeeper&) = delete;
   KeyKeeper& operator=(const KeyKeeper&) = delete;
 
@@ -68,7 +64,6 @@ class KeyKeeper {
   static Source SourceOf(const security::v1::JWTRule& rule);
   void Check();
   void Take(const Source& source, absl::StatusOr<std::string> text);
-  void Work();
   absl::StatusOr<std::string> Fetch(const Source& source) const;
 
   event::Loop& loop_;
@@ -77,13 +72,7 @@ class KeyKeeper {
   std::shared_ptr<const MeshState> state_;
   std::map<Source, Kept> kept_;
   event::Timer timer_;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::vector<Source> wanted_;  // With the mutex.
-  bool stopping_ = false;       // With the mutex.
-  std::thread thread_;
+  FetchThread fetches_;  // Last: what it runs uses the options.
 };
 
 }  // namespace kith::controlplane
