@@ -56,10 +56,7 @@ absl::string_view Name(RootRotation::Wait wait) {
   return "-";
 }
 
-RootRotation::RootRotation(Options options)
-    : options_(std::move(options)), phase_since_(options_.clock->Now()) {
-  Distribute();
-}
+RootRotation::RootRotation(Options options) : options_(std::move(options)) { Distribute(); }
 
 RootRotation::Wait RootRotation::WaitOf(const Hub::WorkloadReport& workload) const {
   const KeyRing& ring = options_.authority->ring();
@@ -115,7 +112,7 @@ std::vector<std::string> RootRotation::WaitsFor() const {
                                      retiring->root_key_id, ", by ", Text(end)));
     }
   }
-  const absl::Time published = phase_since_ + options_.publish;
+  const absl::Time published = options_.authority->ring().since() + options_.publish;
   if (options_.authority->ring().phase() == RotationPhase::kAdding &&
       options_.clock->Now() < published) {
     reasons.push_back(
@@ -153,7 +150,6 @@ absl::Status RootRotation::Take(absl::string_view what, absl::Status (KeyRing::*
 void RootRotation::TakeEffect(absl::string_view what) {
   const KeyRing& ring = options_.authority->ring();
   ready_since_ = absl::InfiniteFuture();
-  phase_since_ = options_.clock->Now();
   const absl::Status adopted = options_.authority->Adopt();
   base::Log(adopted.ok() ? base::LogLevel::kInfo : base::LogLevel::kError, "ca", "root rotation",
             {{"step", std::string(what)},
@@ -270,7 +266,7 @@ void RootRotation::CheckAge(absl::Time now) {
   const bool scheduled = member.made_here && before > absl::ZeroDuration();
   if (scheduled && now >= root.not_after - before && now >= warned_ + kTryAgain) {
     absl::Status started = absl::OkStatus();
-    const auto made = MakeRoot(CaKeyType::kP256, settings.trust_domain, settings.root_lifetime,
+    const auto made = MakeRoot(settings.key_type, settings.trust_domain, settings.root_lifetime,
                                settings.backdate, now);
     started = made.ok() ? Start(*made, RotationMode::kAutomatic, "the schedule") : made.status();
     if (started.ok()) return;

@@ -83,7 +83,6 @@ class RootRotation {
   absl::Status Record(absl::string_view what) const;
 
   const Options options_;
-  absl::Time phase_since_;  // Or since this process began.
   absl::Time ready_since_ = absl::InfiniteFuture();
   absl::Time warned_ = absl::InfinitePast();  // Of the root's age, or of a step that failed.
   std::vector<std::string> shown_roots_;      // Key ids that are in the metrics now.

@@ -21,6 +21,7 @@
 #include "source/controlplane/ca/crl_publisher.h"
 #include "source/controlplane/ca/issue_bounds.h"
 #include "source/controlplane/ca/issued_ledger.h"
+#include "source/controlplane/ca/join_tokens.h"
 #include "source/controlplane/ca/ocsp_responder.h"
 #include "source/controlplane/ca/revocation_list.h"
 #include "source/controlplane/ca/serving_certificate.h"
@@ -33,6 +34,7 @@
 #include "source/controlplane/distribution/server.h"
 #include "source/controlplane/federation.h"
 #include "source/controlplane/issuance_book.h"
+#include "source/controlplane/issuer_keys.h"
 #include "source/controlplane/keys/key_fetch.h"
 #include "source/controlplane/keys/key_keeper.h"
 #include "source/controlplane/metrics.h"
@@ -42,6 +44,7 @@
 #include "source/controlplane/revocation_status_routes.h"
 #include "source/controlplane/root_rotation.h"
 #include "source/controlplane/rotation_admin.h"
+#include "source/controlplane/signer_watch.h"
 #include "source/controlplane/status_json.h"
 #include "source/event/loop.h"
 #include "source/event/signal.h"
@@ -90,7 +93,7 @@ absl::Status Run(const Settings& settings) {
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<CertificateAuthority> authority,
                         CertificateAuthority::Create(std::move(authority_options)));
 
-  // Who may call: tokens made here.
+  // Who may call: tokens made here, or by who is trusted.
   KITH_ASSIGN_OR_RETURN(const std::shared_ptr<const TokenKey> token_key,
                         TokenKey::LoadOrCreate(*state));
   KITH_ASSIGN_OR_RETURN(TokenIssuer::Options token_options,
@@ -98,8 +101,21 @@ absl::Status Run(const Settings& settings) {
   token_options.key = token_key;
   token_options.audit = audit.get();
   const TokenIssuer tokens(token_options);
-  const LocalTokenVerifier verifier(
-      {.key = token_key, .issuer = token_options.issuer, .audience = token_options.audience});
+  KITH_ASSIGN_OR_RETURN(const std::unique_ptr<JoinTokens> joins,
+                        JoinTokens::Open({.state = state.get(),
+                                          .audit = audit.get(),
+                                          .trust_domain = token_options.trust_domain}));
+  LoopMetrics loop_metrics(metrics);
+  KeyKeeper::Options key_options = settings.keys;
+  key_options.fetch = [&settings](const std::string& url, absl::Duration timeout) {
+    return settings.key_fetch.Get(url, timeout);
+  };
+  key_options.count = [&loop_metrics](bool fetched) { loop_metrics.CountKeyFetch(fetched); };
+  IssuerKeys issuer_keys(*loop, key_options, settings.issuers);
+  std::vector<TrustedIssuer> issuers = issuer_keys.issuers();
+  issuers.push_back(OwnIssuer(*token_key, token_options.issuer, token_options.audience));
+  const JwtVerifier verifier(std::move(issuers));
+  const JoiningVerifier joining(*joins, verifier);
   CaMetrics ca_metrics(metrics);
   const auto show_ends = [&] {
     absl::Time roots_end = absl::InfinitePast();
@@ -109,18 +125,13 @@ absl::Status Run(const Settings& settings) {
     ca_metrics.SetNotAfter(roots_end, authority->issuer_not_after());
   };
   const Authenticator authenticator(verifier, ca_metrics);
+  const Authenticator joining_authenticator(joining, ca_metrics);
 
   // The mesh's documents, and what sidecars are told of them.
-  LoopMetrics loop_metrics(metrics);
   Hub hub(*loop, {.mesh = settings.mesh,
                   .roster = {},
                   .roster_file = state->File("workloads.json"),
                   .observer = &loop_metrics});
-  KeyKeeper::Options key_options = settings.keys;
-  key_options.fetch = [&settings](const std::string& url, absl::Duration timeout) {
-    return settings.key_fetch.Get(url, timeout);
-  };
-  key_options.count = [&loop_metrics](bool fetched) { loop_metrics.CountKeyFetch(fetched); };
   KeyKeeper keys(*loop, std::move(key_options), [&] { hub.SetState(keys.Resolve()); });
   const auto tell = [&](const std::shared_ptr<const MeshState>& mesh) {
     keys.SetState(mesh);
@@ -181,11 +192,12 @@ absl::Status Run(const Settings& settings) {
   IssuanceBook issuances;
   CertificateService certificates(
       {.authority = authority.get(),
-       .authenticator = &authenticator,
+       .authenticator = &joining_authenticator,
        .audit = audit.get(),
        .metrics = &ca_metrics,
        .revocations = revocations.get(),
        .bounds = &bounds,
+       .tokens = &tokens,
        .issued = [&loop = *loop, &issuances](const Issuance& issuance) {
          loop.Post([&issuances, issuance, at = absl::Now()] {
            issuances.Note(issuance.caller.name_space, issuance.caller.service_account,
@@ -226,6 +238,14 @@ absl::Status Run(const Settings& settings) {
                          .publish = settings.federation.endpoint.address.has_value()
                                         ? 2 * settings.federation.endpoint.refresh_hint
                                         : absl::ZeroDuration()});
+  const SignerWatch signer_watch(*loop,
+                                 {.authority = authority.get(), .replaced = [&] {
+                                    show_ends();
+                                    serving->RenewNow();
+                                    if (const absl::Status made = crls->Update(); !made.ok()) {
+                                      base::Log(base::LogLevel::kWarning, "ca", made.message());
+                                    }
+                                  }});
   event::Timer rotation_timer(*loop, [&] { rotation.Tick(); });
   rotation_timer.StartRepeating(kRotationInterval);
 
@@ -239,6 +259,7 @@ absl::Status Run(const Settings& settings) {
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<http::EmbeddedServer> admin,
                         CreateAdmin(*loop, {.socket = settings.admin_socket,
                                             .tokens = &tokens,
+                                            .joins = joins.get(),
                                             .status =
                                                 [&] {
                                                   return StatusJson({.authority = *authority,

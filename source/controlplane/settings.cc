@@ -76,6 +76,7 @@ absl::StatusOr<Settings> Check(kith::config::v1::ControlPlaneConfig config) {
                                 "\" is not lower-case letters, digits, '.', - and _"));
   }
   KITH_ASSIGN_OR_RETURN(settings.federation, FederationSettings::From(config));
+  KITH_ASSIGN_OR_RETURN(settings.issuers, IssuerSettings::From(config));
   for (const std::string& alias : config.trust_domain_aliases()) {
     if (!base::IsTrustDomain(alias)) {
       return Invalid("trustDomainAliases", absl::StrCat("\"", alias, "\" is no trust domain"));

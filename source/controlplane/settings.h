@@ -13,6 +13,7 @@
 #include "source/base/socket_address.h"
 #include "source/controlplane/distribution/mesh_builder.h"
 #include "source/controlplane/federation_settings.h"
+#include "source/controlplane/issuer_keys.h"
 #include "source/controlplane/keys/key_fetch.h"
 #include "source/controlplane/keys/key_keeper.h"
 #include "source/policy/policy_set.h"
@@ -24,6 +25,7 @@ struct Settings {
   MeshOptions mesh;
   policy::PolicySet::Options policy;
   FederationSettings federation;
+  std::vector<IssuerSettings> issuers;
   KeyFetch key_fetch;
   KeyKeeper::Options keys;  // Without what it fetches with.
   base::SocketAddress address;

@@ -2,6 +2,8 @@
 
 namespace kith::telemetry {
 
+extern const Family kBundleFetches;  // federation_families.h
+
 namespace {
 
 using absl::string_view;

@@ -19,6 +19,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "source/base/descriptor.h"
 #include "source/base/status.h"
 #include "source/http/http1_parser.h"
 #include "source/http/serialize.h"
@@ -27,16 +28,6 @@ namespace kith::controlplane {
 namespace {
 
 constexpr char kSystemRoots[] = "/etc/ssl/certs/ca-certificates.crt";
-
-struct Descriptor {
-  int fd = -1;
-  explicit Descriptor(int fd_in) : fd(fd_in) {}
-  ~Descriptor() {
-    if (fd >= 0) close(fd);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-};
 
 using Addresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
 
@@ -253,7 +244,7 @@ absl::StatusOr<std::string> HttpsGet::Run() const {
   }
   http::EndHead(request);
   KITH_ASSIGN_OR_RETURN(const int fd, Connect(*this, deadline));
-  const Descriptor closing(fd);
+  const base::Descriptor closing(fd);
   Transport transport(fd, deadline);
   if (security == Security::kTls) KITH_RETURN_IF_ERROR(transport.StartTls(*this));
   KITH_RETURN_IF_ERROR(transport.Send(request));

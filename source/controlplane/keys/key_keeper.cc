@@ -104,6 +104,14 @@ void KeyKeeper::Check() {
   if (changed) changed_();
 }
 
+void KeyKeeper::AskAgain(const std::string& uri) {
+  const absl::Time now = options_.clock->Now();
+  for (auto& [source, kept] : kept_) {
+    if (source.uri == uri && now >= kept.tried + options_.again) kept.due = now;
+  }
+  Check();
+}
+
 void KeyKeeper::Take(const Source& source, absl::StatusOr<std::string> text) {
   options_.count(text.ok());
   const auto found = kept_.find(source);
@@ -111,6 +119,7 @@ void KeyKeeper::Take(const Source& source, absl::StatusOr<std::string> text) {
   Kept& kept = found->second;
   const absl::Time now = options_.clock->Now();
   kept.asked = false;
+  kept.tried = now;
   kept.due = now + (text.ok() ? options_.refresh : options_.retry);
   if (!text.ok()) {
     std::string problem(text.status().message());

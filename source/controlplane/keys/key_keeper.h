@@ -29,6 +29,7 @@ class KeyKeeper {
         fetch;
     absl::Duration refresh = absl::Minutes(5);
     absl::Duration retry = absl::Seconds(10);
+    absl::Duration again = absl::Seconds(10);  // Between a fetch and one that AskAgain() brings.
     absl::Duration max_age = absl::Hours(24);
     absl::Duration check = absl::Seconds(1);  // How often it looks what is due.
     std::function<void(bool fetched)> count = [](bool) {};
@@ -41,6 +42,8 @@ class KeyKeeper {
 
   // From now on the keys that `state` names are kept, and no others.
   void SetState(std::shared_ptr<const MeshState> state);
+  // Those of `uri` may have changed: fetched at once, unless that was done just now.
+  void AskAgain(const std::string& uri);
   // The state with the keys that are known now.
   std::shared_ptr<const MeshState> Resolve() const;
 
@@ -57,6 +60,7 @@ class KeyKeeper {
     std::string keys;  // Empty: none.
     absl::Time fetched = absl::InfinitePast();
     absl::Time due = absl::InfinitePast();
+    absl::Time tried = absl::InfinitePast();
     bool asked = false;   // A fetch is on its way.
     std::string problem;  // Of the last one; logged once.
   };
