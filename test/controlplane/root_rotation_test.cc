@@ -228,9 +228,12 @@ TEST_F(RootRotationTest, BeginsByItselfWhenAThirdOfTheRootsLifeIsLeft) {
 TEST_F(RootRotationTest, AnswersTheAdminSocket) {
   Connect("a");
   const auto post = [&](const std::string& body) {
-    return AnswerRotation(
-        *rotation_,
-        {.method = "POST", .path = "/v1/ca/rotation", .query = {}, .headers = {}, .body = body});
+    return AnswerRotation(*rotation_, {.method = "POST",
+                                       .path = "/v1/ca/rotation",
+                                       .query = {},
+                                       .target = {},
+                                       .headers = {},
+                                       .body = body});
   };
   EXPECT_EQ(post("[]").status, 400);
   EXPECT_EQ(post("{}").status, 400);
