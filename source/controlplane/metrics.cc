@@ -1,7 +1,7 @@
 #include "source/controlplane/metrics.h"
 
 #include "source/base/version.h"
-#include "source/telemetry/federation_families.h"
+#include "source/telemetry/families.h"
 
 namespace kith::controlplane {
 namespace {

@@ -2,8 +2,6 @@
 
 namespace kith::telemetry {
 
-extern const Family kBundleFetches;  // federation_families.h
-
 namespace {
 
 using absl::string_view;

@@ -73,6 +73,7 @@ extern const Family kXdsPushes;
 extern const Family kXdsAcks;
 extern const Family kXdsNacks;
 extern const Family kKeyFetches;
+extern const Family kBundleFetches;
 extern const Family kRegistryFiles;
 extern const Family kRegistryReloads;
 extern const Family kRegistryResources;
