@@ -11,6 +11,7 @@
 #include "absl/types/optional.h"
 #include "source/mesh/snapshot.h"
 #include "source/net/socket_stream.h"
+#include "source/policy/request.h"
 #include "source/proxy/worker_state.h"
 #include "source/telemetry/reason.h"
 #include "source/tls/tls_stream.h"
@@ -20,6 +21,7 @@ namespace kith::proxy {
 // What is known of a connection beside its bytes.
 struct ConnectionFacts {
   absl::optional<tls::Peer> peer;               // Its proven identity; none on plaintext.
+  policy::CertificateView certificate;          // Of a client, into its `peer`.
   std::shared_ptr<const tls::Context> context;  // Our side of the handshake; null on plaintext.
   std::string tls_version;
   std::string sni;

@@ -17,24 +17,24 @@ Endpoint::Endpoint(WorkerState& worker, mesh::Endpoint config, mesh::Protocol pr
         return std::move(options);
       }()) {}
 
-// A request that waits for a connection: the shared one, or one of its own.
+// Who waits for a connection: the shared one, or one of its own.
 class Endpoint::Waiter final : public event::Deletable {
  public:
-  Waiter(std::shared_ptr<Endpoint> endpoint, LegCallback done)
+  Waiter(std::shared_ptr<Endpoint> endpoint, ConnectionCallback done)
       : endpoint_(std::move(endpoint)), done_(std::move(done)) {}
   ~Waiter() override { endpoint_->Forget(*this); }
 
-  void Finish(Leg leg) { std::exchange(done_, nullptr)(std::move(leg)); }
+  void Finish(Connection connection) { std::exchange(done_, nullptr)(std::move(connection)); }
   void DialAlone() {
     dial_ = endpoint_->StartDial([this](Dial::Result dialed) {
       endpoint_->worker_.loop.DeleteLater(std::move(dial_));
-      Finish(endpoint_->LegOf(std::move(dialed)));
+      Finish(endpoint_->Sort(std::move(dialed)));
     });
   }
 
  private:
   const std::shared_ptr<Endpoint> endpoint_;
-  LegCallback done_;
+  ConnectionCallback done_;
   std::unique_ptr<Dial> dial_;
 };
 
@@ -92,12 +92,8 @@ absl::Duration Endpoint::IdleTimeout() const {
 }
 
 Endpoint::Leg Endpoint::TakeLeg() {
+  if (Http2Upstream* link = UsableLink(); link != nullptr) return LegOf(*link);
   Leg ready;
-  if (Http2Upstream* link = UsableLink(); link != nullptr) {
-    ready.leg = &link->NewLeg();
-    ready.facts = &link->facts();
-    return ready;
-  }
   while (!idle_.empty() && ready.leg == nullptr) {
     Http1Upstream* upstream = idle_.back();
     idle_.pop_back();
@@ -112,6 +108,12 @@ Endpoint::Leg Endpoint::TakeLeg() {
 }
 
 std::unique_ptr<event::Deletable> Endpoint::AwaitLeg(LegCallback done) {
+  return AwaitConnection([this, done = std::move(done)](Connection connection) mutable {
+    done(LegOf(std::move(connection)));
+  });
+}
+
+std::unique_ptr<event::Deletable> Endpoint::AwaitConnection(ConnectionCallback done) {
   auto waiter = std::make_unique<Waiter>(shared_from_this(), std::move(done));
   if (!MayMultiplex()) {
     waiter->DialAlone();
@@ -129,38 +131,37 @@ void Endpoint::OnSharedDialed(Dial::Result dialed) {
   // Those that come from now on wait for the next dial.
   served_.insert(served_.end(), waiters_.begin(), waiters_.end());
   waiters_.clear();
-  const absl::Status status = dialed.status;
-  const telemetry::Reason reason = dialed.reason;
-  Leg first;
-  if (status.ok()) first = LegOf(std::move(dialed));
+  Connection first = Sort(std::move(dialed));
+  const absl::Status status = first.status;
+  const telemetry::Reason reason = first.reason;
+  bool taken = !status.ok();
   while (!served_.empty()) {
     Waiter* waiter = served_.front();
     served_.pop_front();
-    if (!status.ok()) {
-      Leg failed;
-      failed.status = status;
-      failed.reason = reason;
-      waiter->Finish(std::move(failed));
-    } else if (first.leg != nullptr) {
-      waiter->Finish(std::exchange(first, Leg()));
-    } else if (Http2Upstream* link = UsableLink(); link != nullptr) {
-      Leg leg;
-      leg.leg = &link->NewLeg();
-      leg.facts = &link->facts();
-      waiter->Finish(std::move(leg));
-    } else {
+    Connection connection;
+    if (!std::exchange(taken, true)) {
+      connection = std::move(first);
+    } else if (!status.ok()) {
+      connection.status = status;
+      connection.reason = reason;
+    } else if (connection.link = UsableLink(); connection.link == nullptr) {
       waiter->DialAlone();
+      continue;
     }
+    waiter->Finish(std::move(connection));
   }
-  // Everybody who waited for it may have gone.
-  if (first.leg != nullptr) first.leg->Abandon();
+  // Everybody who waited for it may have gone. A link then waits for others.
+  if (!taken && first.own.stream != nullptr) {
+    first.own.stream->Close();
+    worker_.loop.DeleteLater(std::move(first.own.stream));
+  }
 }
 
-Endpoint::Leg Endpoint::LegOf(Dial::Result dialed) {
-  Leg leg;
-  leg.status = std::move(dialed.status);
-  leg.reason = dialed.reason;
-  if (!leg.status.ok()) return leg;
+Endpoint::Connection Endpoint::Sort(Dial::Result dialed) {
+  Connection connection;
+  connection.status = dialed.status;
+  connection.reason = dialed.reason;
+  if (!connection.status.ok()) return connection;
   const bool multiplexed = config_.tls == mesh::EndpointTls::kPlaintext
                                ? protocol_ == mesh::Protocol::kHttp2
                                : IsHttp2(dialed.facts.alpn);
@@ -169,13 +170,29 @@ Endpoint::Leg Endpoint::LegOf(Dial::Result dialed) {
     links_.push_back(
         std::make_unique<Http2Upstream>(worker_, *this, std::move(dialed), options_.idle_timeout));
     worker_.observer.AddUpstreams(1);
-    leg.leg = &links_.back()->NewLeg();
-    leg.facts = &links_.back()->facts();
+    connection.link = links_.back().get();
   } else {
-    Http1Upstream& upstream = Adopt(std::move(dialed));
-    leg.leg = &upstream;
-    leg.facts = &upstream.facts();
+    connection.own = std::move(dialed);
   }
+  return connection;
+}
+
+Endpoint::Leg Endpoint::LegOf(Http2Upstream& link) {
+  Leg leg;
+  leg.leg = &link.NewLeg();
+  leg.facts = &link.facts();
+  return leg;
+}
+
+Endpoint::Leg Endpoint::LegOf(Connection connection) {
+  if (connection.link != nullptr) return LegOf(*connection.link);
+  Leg leg;
+  leg.status = std::move(connection.status);
+  leg.reason = connection.reason;
+  if (!leg.status.ok()) return leg;
+  Http1Upstream& upstream = Adopt(std::move(connection.own));
+  leg.leg = &upstream;
+  leg.facts = &upstream.facts();
   return leg;
 }
 

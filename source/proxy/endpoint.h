@@ -59,7 +59,20 @@ class Endpoint final : public Http1Upstream::Owner,
   // `done` it goes to Loop::DeleteLater() instead.
   std::unique_ptr<event::Deletable> AwaitLeg(LegCallback done);
 
-  // A connection for something else than requests.
+  // A way to the other side, for whoever does more with it than send one request.
+  struct Connection {
+    absl::Status status;
+    telemetry::Reason reason = telemetry::Reason::kNone;
+    Http2Upstream* link = nullptr;  // Shared, of this endpoint.
+    Dial::Result own;               // Else, when the status is OK, for the caller alone.
+  };
+  using ConnectionCallback = absl::AnyInvocable<void(Connection)>;
+  // One that can take another stream; null when there is none.
+  Http2Upstream* UsableLink();
+  // As AwaitLeg().
+  std::unique_ptr<event::Deletable> AwaitConnection(ConnectionCallback done);
+
+  // A connection of the caller's own, whatever there is.
   std::unique_ptr<Dial> StartDial(absl::AnyInvocable<void(Dial::Result)> done);
 
   // Not configured any more: idle connections close, busy ones after their exchange.
@@ -71,9 +84,10 @@ class Endpoint final : public Http1Upstream::Owner,
   class Waiter;
 
   bool MayMultiplex() const;
-  Http2Upstream* UsableLink();
   void OnSharedDialed(Dial::Result dialed);
-  Leg LegOf(Dial::Result dialed);
+  Connection Sort(Dial::Result dialed);
+  Leg LegOf(Connection connection);
+  static Leg LegOf(Http2Upstream& link);
   void Forget(Waiter& waiter);
   absl::Duration IdleTimeout() const;
   Http1Upstream& Adopt(Dial::Result dialed);
@@ -92,7 +106,7 @@ class Endpoint final : public Http1Upstream::Owner,
   std::vector<Http1Upstream*> idle_;  // The one used last is the next: others can time out.
   absl::flat_hash_map<Http1Upstream*, std::unique_ptr<Http1Upstream>> connections_;
   std::vector<std::unique_ptr<Http2Upstream>> links_;  // Rarely more than one.
-  // Requests that came while there was no connection share one dial: most often it brings a link.
+  // Who came while there was no connection shares one dial: most often it brings a link.
   std::unique_ptr<Dial> shared_dial_;
   std::deque<Waiter*> waiters_;
   std::deque<Waiter*> served_;  // Those whose dial is over.

@@ -18,6 +18,7 @@
 #include "source/proxy/reply.h"
 #include "source/proxy/request_leg.h"
 #include "source/proxy/stored_request.h"
+#include "source/proxy/tunnel_stream.h"
 #include "source/proxy/worker_state.h"
 
 namespace kith::proxy {
@@ -86,6 +87,9 @@ class HttpSession {
   // The client speaks HTTP/2 from its first byte on: the HTTP/1.1 connection gives it up.
   virtual void StartHttp2(std::unique_ptr<net::Stream> stream,
                           absl::Span<const uint8_t> first_bytes) = 0;
+  // Whether CONNECT on a link asks for opaque bytes; StartTunnel() is then called for each.
+  virtual bool TakesTunnels() const { return false; }
+  virtual void StartTunnel(std::unique_ptr<TunnelStream>) {}
   // The connection is closed. The session goes to Loop::DeleteLater().
   virtual void OnConnectionDone() = 0;
 };

@@ -26,9 +26,12 @@ class SessionSet {
  public:
   explicit SessionSet(event::Loop& loop) : loop_(loop) {}
 
-  void Add(std::unique_ptr<Session> session) {
-    Session* key = session.get();
-    sessions_.emplace(key, std::move(session));
+  // Adds a session and lets it begin; it may end at once.
+  template <typename SessionType>
+  void Start(std::unique_ptr<SessionType> session) {
+    SessionType* started = session.get();
+    sessions_.emplace(started, std::move(session));
+    started->Start();
   }
   // Called by the session itself, as the last thing it does.
   void Remove(Session& session);

@@ -15,10 +15,6 @@ namespace kith::proxy {
 
 namespace {
 
-// Below the idle time of common application servers (Node.js: 5 s), so that they never close a
-// connection which a request is just being written to.
-constexpr absl::Duration kApplicationIdle = absl::Seconds(4);
-
 // Access-log lines wait at most this long in the worker's buffer.
 constexpr absl::Duration kLogFlush = absl::Milliseconds(200);
 
@@ -54,18 +50,22 @@ class Worker::Impl {
   void ApplyTls(std::shared_ptr<const tls::Context> context);
   void StartDraining(absl::AnyInvocable<void()> done);
   void FinishDrainWhenEmpty();
+  // What comes within the limit of connections goes to `accept`; what is above it is reset.
+  using Accept = absl::AnyInvocable<void(std::unique_ptr<net::Stream>)>;
+  absl::StatusOr<std::unique_ptr<net::Listener>> ListenFor(SessionSet& sessions,
+                                                           const net::Listener::Options& listen,
+                                                           Accept accept);
   absl::Status ListenForCaptured();
-  // Within the limit of connections; otherwise the stream is gone.
   bool HasRoom(const SessionSet& sessions, std::unique_ptr<net::Stream>& stream);
   template <typename SessionType, typename Port>
-  void Accept(SessionSet& sessions, Port& port, std::unique_ptr<net::Stream> stream);
+  Accept StartsSessions(SessionSet& sessions, const std::shared_ptr<Port>& port);
 
   const Options options;
   // Dies last: what follows runs on it.
   std::unique_ptr<event::Loop> loop;
   WorkerState state;
-  std::vector<std::unique_ptr<InboundPort>> inbound;
-  std::vector<std::unique_ptr<OutboundPort>> outbound;
+  std::vector<std::shared_ptr<InboundPort>> inbound;
+  std::vector<std::shared_ptr<OutboundPort>> outbound;
   SessionSet inbound_sessions;
   SessionSet outbound_sessions;
   CapturedInbound captured_inbound;
@@ -91,47 +91,42 @@ bool Worker::Impl::HasRoom(const SessionSet& sessions, std::unique_ptr<net::Stre
   return false;
 }
 
+absl::StatusOr<std::unique_ptr<net::Listener>> Worker::Impl::ListenFor(
+    SessionSet& sessions, const net::Listener::Options& listen, Accept accept) {
+  return net::Listener::Create(
+      *loop, listen,
+      [this, &sessions, accept = std::move(accept)](std::unique_ptr<net::Stream> stream) mutable {
+        if (HasRoom(sessions, stream)) accept(std::move(stream));
+      });
+}
+
 template <typename SessionType, typename Port>
-void Worker::Impl::Accept(SessionSet& sessions, Port& port, std::unique_ptr<net::Stream> stream) {
-  if (!HasRoom(sessions, stream)) return;
-  auto session = std::make_unique<SessionType>(state, sessions, port, std::move(stream));
-  SessionType& started = *session;
-  sessions.Add(std::move(session));
-  started.Start();
+Worker::Impl::Accept Worker::Impl::StartsSessions(SessionSet& sessions,
+                                                  const std::shared_ptr<Port>& port) {
+  // Not shared by the listener, which the loop frees when what belongs to the port must be gone.
+  return [this, &sessions, weak = std::weak_ptr<Port>(port)](std::unique_ptr<net::Stream> stream) {
+    sessions.Start(std::make_unique<SessionType>(state, sessions, weak.lock(), std::move(stream)));
+  };
 }
 
 absl::Status Worker::Impl::Listen() {
   net::Listener::Options listen;
   listen.reuse_port = options.share_ports;
   for (const InboundOptions& port_options : options.inbound) {
-    mesh::Endpoint application;
-    application.address = port_options.application;
-    application.tls = mesh::EndpointTls::kPlaintext;
-    Endpoint::Options endpoint_options;
-    endpoint_options.idle_timeout = kApplicationIdle;
-    auto port = std::make_unique<InboundPort>();
-    port->options = port_options;
-    port->application = std::make_shared<Endpoint>(state, std::move(application),
-                                                   port_options.protocol, endpoint_options);
+    inbound.push_back(InboundPort::Create(state, port_options));
     listen.address = port_options.bind;
-    auto listener = net::Listener::Create(
-        *loop, listen, [this, port = port.get()](std::unique_ptr<net::Stream> stream) {
-          Accept<InboundSession>(inbound_sessions, *port, std::move(stream));
-        });
+    auto listener = ListenFor(inbound_sessions, listen,
+                              StartsSessions<InboundSession>(inbound_sessions, inbound.back()));
     if (!listener.ok()) return listener.status();
     inbound_listeners.push_back(*std::move(listener));
-    inbound.push_back(std::move(port));
   }
   for (const OutboundOptions& port_options : options.outbound) {
-    auto port = std::make_unique<OutboundPort>(state, port_options);
+    outbound.push_back(std::make_shared<OutboundPort>(state, port_options));
     listen.address = port_options.bind;
-    auto listener = net::Listener::Create(
-        *loop, listen, [this, port = port.get()](std::unique_ptr<net::Stream> stream) {
-          Accept<OutboundSession>(outbound_sessions, *port, std::move(stream));
-        });
+    auto listener = ListenFor(outbound_sessions, listen,
+                              StartsSessions<OutboundSession>(outbound_sessions, outbound.back()));
     if (!listener.ok()) return listener.status();
     outbound_listeners.push_back(*std::move(listener));
-    outbound.push_back(std::move(port));
   }
   return ListenForCaptured();
 }
@@ -143,8 +138,8 @@ absl::Status Worker::Impl::ListenForCaptured() {
   if (options.capture.outbound.family() != AF_UNSPEC) {
     listen.address = options.capture.outbound;
     auto listener =
-        net::Listener::Create(*loop, listen, [this](std::unique_ptr<net::Stream> stream) {
-          if (HasRoom(outbound_sessions, stream)) captured_outbound.Accept(std::move(stream));
+        ListenFor(outbound_sessions, listen, [this](std::unique_ptr<net::Stream> stream) {
+          captured_outbound.Accept(std::move(stream));
         });
     if (!listener.ok()) return listener.status();
     captured_outbound_listener = *std::move(listener);
@@ -153,8 +148,8 @@ absl::Status Worker::Impl::ListenForCaptured() {
     listen.address = options.capture.inbound;
     listen.transparent = options.capture.transparent;
     auto listener =
-        net::Listener::Create(*loop, listen, [this](std::unique_ptr<net::Stream> stream) {
-          if (HasRoom(inbound_sessions, stream)) captured_inbound.Accept(std::move(stream));
+        ListenFor(inbound_sessions, listen, [this](std::unique_ptr<net::Stream> stream) {
+          captured_inbound.Accept(std::move(stream));
         });
     if (!listener.ok()) return listener.status();
     captured_inbound_listener = *std::move(listener);

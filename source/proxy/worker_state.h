@@ -40,7 +40,7 @@ struct WorkerState {
   bool draining = false;
   absl::InsecureBitGen random;
   std::string scratch;  // For output assembled and written within one call.
-  std::string frames;   // Likewise, for FlushHttp2(), in whose course the other one is used.
+  std::string frames;   // Likewise, of Http2Transport, in whose course the other one is used.
 };
 
 }  // namespace kith::proxy

@@ -377,6 +377,12 @@ http {{
                    or True)
         return port, directory
 
+    def run(self, name, command):
+        """Another program, ended with the mesh."""
+        process = Process(name, command, self.directory)
+        self._extra.append(process)
+        return process
+
     def server(self, serve):
         """A TCP server that calls serve(connection) in a thread for each; returns its port."""
         listener = socket.create_server(("127.0.0.1", 0), backlog=512)
