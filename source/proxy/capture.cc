@@ -108,7 +108,6 @@ class CapturedOutbound::Waiting final : public Session {
     deadline_.Set(worker_.options.capture.resolve);
   }
 
-  void StartDraining() override { Leave(); }
   void CutOff(const absl::Status&) override { Leave(); }
 
   // Goes on if the snapshot says where; waits for another one otherwise.

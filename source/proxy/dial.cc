@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "source/proxy/alpn.h"
 #include "source/telemetry/reason_status.h"
 
 namespace kith::proxy {
@@ -44,13 +43,13 @@ absl::Status ConnectionFacts::Expired(const base::Clock& clock) const {
   return telemetry::WithReason(absl::DeadlineExceededError(why), Reason::kConnectionExpired);
 }
 
-Dial::Dial(WorkerState& worker, const mesh::Endpoint& endpoint, mesh::Protocol protocol,
+Dial::Dial(WorkerState& worker, const mesh::Endpoint& endpoint, std::vector<std::string> alpn,
            absl::string_view sni, absl::Duration connect_timeout,
            absl::AnyInvocable<void(Result)> done)
     : worker_(worker),
       tls_(endpoint.tls),
       expected_(endpoint.principals),
-      protocol_(protocol),
+      alpn_(std::move(alpn)),
       sni_(sni),
       done_(std::move(done)) {
   const absl::string_view hint = tls_ == mesh::EndpointTls::kMutual
@@ -85,7 +84,7 @@ void Dial::OnConnected(absl::StatusOr<std::unique_ptr<net::Stream>> stream) {
   }
   tls::TlsStream::ClientOptions options;
   options.context = context_;
-  options.alpn = ClientAlpn(protocol_, worker_.options.links);
+  options.alpn = std::move(alpn_);
   options.sni = sni_;
   options.expected = std::move(expected_);
   options.handshake_timeout = worker_.options.timeouts.handshake;

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
@@ -49,7 +50,8 @@ class Dial : public event::Deletable {
 
   // Calls `done` once, never before the constructor returns. Destroying the dial abandons it;
   // inside `done` it goes to Loop::DeleteLater() instead.
-  Dial(WorkerState& worker, const mesh::Endpoint& endpoint, mesh::Protocol protocol,
+  // `alpn`: what is offered where there is TLS.
+  Dial(WorkerState& worker, const mesh::Endpoint& endpoint, std::vector<std::string> alpn,
        absl::string_view sni, absl::Duration connect_timeout,
        absl::AnyInvocable<void(Result)> done);
 
@@ -61,7 +63,7 @@ class Dial : public event::Deletable {
   WorkerState& worker_;
   const mesh::EndpointTls tls_;
   std::vector<base::SpiffeId> expected_;
-  const mesh::Protocol protocol_;
+  std::vector<std::string> alpn_;
   const std::string sni_;
   absl::AnyInvocable<void(Result)> done_;
   std::unique_ptr<net::Connector> connector_;

@@ -31,6 +31,16 @@ class Endpoint::Waiter final : public event::Deletable {
       Finish(endpoint_->Sort(std::move(dialed)));
     });
   }
+  void DialHttp1() {
+    dial_ = endpoint_->StartDial(mesh::Protocol::kHttp, Links::kOff, [this](Dial::Result dialed) {
+      endpoint_->worker_.loop.DeleteLater(std::move(dial_));
+      Connection connection;
+      connection.status = dialed.status;
+      connection.reason = dialed.reason;
+      connection.own = std::move(dialed);
+      Finish(std::move(connection));
+    });
+  }
 
  private:
   const std::shared_ptr<Endpoint> endpoint_;
@@ -111,6 +121,19 @@ std::unique_ptr<event::Deletable> Endpoint::AwaitLeg(LegCallback done) {
   return AwaitConnection([this, done = std::move(done)](Connection connection) mutable {
     done(LegOf(std::move(connection)));
   });
+}
+
+std::unique_ptr<event::Deletable> Endpoint::AwaitOwnLeg(LegCallback done) {
+  auto waiter = std::make_unique<Waiter>(
+      shared_from_this(), [this, done = std::move(done)](Connection connection) mutable {
+        done(LegOf(std::move(connection)));
+      });
+  waiter->DialHttp1();
+  return waiter;
+}
+
+bool Endpoint::MaySpeakHttp1() const {
+  return config_.tls != mesh::EndpointTls::kPlaintext || protocol_ != mesh::Protocol::kHttp2;
 }
 
 std::unique_ptr<event::Deletable> Endpoint::AwaitConnection(ConnectionCallback done) {
@@ -201,10 +224,11 @@ void Endpoint::Forget(Waiter& waiter) {
   served_.erase(std::remove(served_.begin(), served_.end(), &waiter), served_.end());
 }
 
-std::unique_ptr<Dial> Endpoint::StartDial(absl::AnyInvocable<void(Dial::Result)> done) {
+std::unique_ptr<Dial> Endpoint::StartDial(mesh::Protocol protocol, Links links,
+                                          absl::AnyInvocable<void(Dial::Result)> done) {
   const absl::Duration wanted = options_.group->policy().pool.connect_timeout;
   return std::make_unique<Dial>(
-      worker_, config_, protocol_, options_.sni,
+      worker_, config_, ClientAlpn(protocol, links), options_.sni,
       wanted > absl::ZeroDuration() ? wanted : worker_.options.timeouts.connect,
       [ticket = UpstreamGroup::Dial(options_.group),
        done = std::move(done)](Dial::Result result) mutable {

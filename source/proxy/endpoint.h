@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -58,6 +59,9 @@ class Endpoint final : public Http1Upstream::Owner,
   // Calls `done` once, never before it returns. Destroying the result abandons the wait; inside
   // `done` it goes to Loop::DeleteLater() instead.
   std::unique_ptr<event::Deletable> AwaitLeg(LegCallback done);
+  // The same of a new HTTP/1.1 connection, whatever there is.
+  std::unique_ptr<event::Deletable> AwaitOwnLeg(LegCallback done);
+  bool MaySpeakHttp1() const;
 
   // A way to the other side, for whoever does more with it than send one request.
   struct Connection {
@@ -73,7 +77,9 @@ class Endpoint final : public Http1Upstream::Owner,
   std::unique_ptr<event::Deletable> AwaitConnection(ConnectionCallback done);
 
   // A connection of the caller's own, whatever there is.
-  std::unique_ptr<Dial> StartDial(absl::AnyInvocable<void(Dial::Result)> done);
+  std::unique_ptr<Dial> StartDial(absl::AnyInvocable<void(Dial::Result)> done) {
+    return StartDial(protocol_, worker_.options.links, std::move(done));
+  }
 
   // Not configured any more: idle connections close, busy ones after their exchange.
   void Retire();
@@ -83,6 +89,8 @@ class Endpoint final : public Http1Upstream::Owner,
  private:
   class Waiter;
 
+  std::unique_ptr<Dial> StartDial(mesh::Protocol protocol, Links links,
+                                  absl::AnyInvocable<void(Dial::Result)> done);
   bool MayMultiplex() const;
   void OnSharedDialed(Dial::Result dialed);
   Connection Sort(Dial::Result dialed);

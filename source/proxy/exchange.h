@@ -87,6 +87,8 @@ class HttpSession {
   // The client speaks HTTP/2 from its first byte on: the HTTP/1.1 connection gives it up.
   virtual void StartHttp2(std::unique_ptr<net::Stream> stream,
                           absl::Span<const uint8_t> first_bytes) = 0;
+  // A connection that begins now is to end after its first request.
+  virtual bool draining() const { return false; }
   // Whether CONNECT on a link asks for opaque bytes; StartTunnel() is then called for each.
   virtual bool TakesTunnels() const { return false; }
   virtual void StartTunnel(std::unique_ptr<TunnelStream>) {}
@@ -108,6 +110,8 @@ class Exchange final : private ResponseSink {
     // The same with a reply, to a request of this method. What is not overridden sends it as a
     // response that an upstream might have sent.
     virtual size_t SendReply(const Reply& reply, absl::string_view method);
+    // The response after which bytes go both ways until either side ends: 101, or 2xx to CONNECT.
+    virtual void SwitchProtocols(const http::ResponseHead& head) = 0;
     virtual bool response_blocked() const = 0;
     // Exchange::HoldsRequest() may have changed: the request's body may flow.
     virtual void OnRequestFlows() = 0;
@@ -172,6 +176,8 @@ class Exchange final : private ResponseSink {
   void Apply(Routing routing);
   void OnDecided(Routing routing);
   void StartAttempt();
+  bool Switches(const http::ResponseHead& head) const;
+  void Switch(const http::ResponseHead& head);
   void OnLeg(Endpoint::Leg leg);
   void ForwardOver(const Endpoint::Leg& leg);
   void LeaveEndpoint();

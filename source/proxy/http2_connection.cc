@@ -103,6 +103,11 @@ class Http2Connection::Stream final : public Exchange::Downstream, public http::
         id_, fields().OfResponse(head),
         complete ? Http2Session::Message::kComplete : Http2Session::Message::kGoesOn);
   }
+  // Of CONNECT: HTTP/2 knows no other.
+  void SwitchProtocols(const http::ResponseHead& head) override {
+    Touch();
+    session().SubmitResponse(id_, fields().OfResponse(head), Http2Session::Message::kGoesOn);
+  }
   void SendResponseBody(absl::Span<const uint8_t> bytes) override {
     Touch();
     session().Write(id_, bytes);
@@ -193,7 +198,7 @@ Http2Connection::Http2Connection(WorkerState& worker, HttpSession& session,
 Http2Connection::~Http2Connection() { transport_->Abandon(); }
 
 void Http2Connection::Start(absl::Span<const uint8_t> first_bytes) {
-  if (worker_.draining) StartDraining();
+  if (owner_.draining()) StartDraining();
   const absl::Duration response = worker_.options.timeouts.response;
   tick_.Set(response > absl::ZeroDuration() ? std::min(kTick, response) : kTick);
   transport_->Start(first_bytes);

@@ -259,14 +259,12 @@ Routing InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
 
   absl::string_view path = head.path;
   const mesh::PathNormalization normalization = worker_.config.snapshot->modes.path_normalization;
-  const http::PathOutcome outcome = http::NormalizePath(PathModeOf(normalization), path, path_);
+  // CONNECT has none: rules for paths do not match it.
+  const http::PathOutcome outcome =
+      head.is_connect ? http::PathOutcome::kUnchanged
+                      : http::NormalizePath(PathModeOf(normalization), path, path_);
   if (outcome == http::PathOutcome::kChanged) path = path_;
   out.Assign(head, path, PeerHeaders::Dropped(), added_);
-  if (head.is_connect) {
-    record.reason = Reason::kBadRequest;
-    record.detail = "CONNECT is not supported";
-    return Routing::Refuse(501);
-  }
   record.reason = Reason::kBadRequest;
   if (port_->options.protocol == mesh::Protocol::kTcp) {
     record.detail = "a request to a port that takes opaque TCP";

@@ -50,6 +50,7 @@ class InboundSession final : public Session, private net::StreamHandler, public 
   void OnRequestDone(const RequestRecord& record) override;
   void StartHttp2(std::unique_ptr<net::Stream> stream,
                   absl::Span<const uint8_t> first_bytes) override;
+  bool draining() const override { return worker_.draining; }
   bool TakesTunnels() const override;
   void StartTunnel(std::unique_ptr<TunnelStream> stream) override;
   void OnConnectionDone() override;

@@ -36,7 +36,6 @@ class InboundTunnel final : public Session {
 
   void Start();
   // proxy::Session
-  void StartDraining() override {}  // It is drained by waiting for its end.
   void CutOff(const absl::Status& status) override;
   void OnConfigChanged() override;
 

@@ -168,8 +168,6 @@ void OutboundSession::Start() {
   }
 }
 
-void OutboundSession::StartDraining() { carried_.StartDraining(); }
-
 void OutboundSession::CutOff(const absl::Status& status) {
   if (!carried_.CutOff(status)) Refuse(Reason::kShuttingDown, std::string(status.message()));
 }
@@ -257,11 +255,6 @@ Routing OutboundSession::Route(const http::RequestHead& head, StoredRequest& out
   if (head.host.empty()) added[added_count++] = {"Host", port_->host()};
   // The application has no peer to speak of.
   out.Assign(head, head.path, PeerHeaders::DroppedOutbound(), absl::MakeSpan(added, added_count));
-  if (head.is_connect) {
-    record.reason = Reason::kBadRequest;
-    record.detail = "CONNECT is not supported";
-    return Routing::Refuse(501);
-  }
   return Routing::Forward();
 }
 

@@ -67,7 +67,6 @@ class OutboundSession final : public Session, public HttpSession {
   ~OutboundSession() override;
 
   void Start();
-  void StartDraining() override;
   void CutOff(const absl::Status& status) override;
 
  private:

@@ -1,15 +1,30 @@
 #include "source/proxy/session.h"
 
+#include <malloc.h>
+
 #include <utility>
 #include <vector>
 
 namespace kith::proxy {
+
+namespace {
+
+// A burst that leaves enough free memory to be worth giving back, which takes milliseconds.
+constexpr size_t kBurst = 1000;
+constexpr absl::Duration kSettled = absl::Seconds(1);
+
+}  // namespace
+
+SessionSet::SessionSet(event::Loop& loop) : loop_(loop), trim_(loop, [] { malloc_trim(0); }) {}
 
 void SessionSet::Remove(Session& session) {
   auto entry = sessions_.find(&session);
   if (entry == sessions_.end()) return;
   loop_.DeleteLater(std::move(entry->second));
   sessions_.erase(entry);
+  if (peak_ < kBurst || sessions_.size() > peak_ / 4) return;
+  peak_ = sessions_.size();
+  trim_.Start(kSettled);
 }
 
 template <typename Visit>

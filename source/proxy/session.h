@@ -1,21 +1,25 @@
 // One accepted connection, from its first byte to its end, and the set of all of a worker.
-// Threads: the worker's loop. Owns: a session its streams; the set its sessions.
+// Threads: the worker's loop. Owns: a session its streams; the set its sessions. After a burst of
+// them the set has the heap give back what they leave.
 // Errors: a session observes its own and ends.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "source/event/loop.h"
+#include "source/event/timer.h"
 
 namespace kith::proxy {
 
 class Session : public event::Deletable {
  public:
-  // Ends when idle, now or after what is in flight.
-  virtual void StartDraining() = 0;
+  // Ends when idle, now or after what is in flight: what others have opened.
+  virtual void StartDraining() {}
   // The policies, the modes or our certificate have changed: ends if they no longer allow it.
   virtual void OnConfigChanged() {}
   // Ends now, in the middle of what it carries.
@@ -24,13 +28,14 @@ class Session : public event::Deletable {
 
 class SessionSet {
  public:
-  explicit SessionSet(event::Loop& loop) : loop_(loop) {}
+  explicit SessionSet(event::Loop& loop);
 
   // Adds a session and lets it begin; it may end at once.
   template <typename SessionType>
   void Start(std::unique_ptr<SessionType> session) {
     SessionType* started = session.get();
     sessions_.emplace(started, std::move(session));
+    peak_ = std::max(peak_, sessions_.size());
     started->Start();
   }
   // Called by the session itself, as the last thing it does.
@@ -47,6 +52,8 @@ class SessionSet {
 
   event::Loop& loop_;
   absl::flat_hash_map<Session*, std::unique_ptr<Session>> sessions_;
+  size_t peak_ = 0;    // Since memory was last given back.
+  event::Timer trim_;  // Then it is, once what ended has been freed.
 };
 
 }  // namespace kith::proxy

@@ -18,6 +18,10 @@ namespace {
 // Access-log lines wait at most this long in the worker's buffer.
 constexpr absl::Duration kLogFlush = absl::Milliseconds(200);
 
+// An application that ends may open one more connection after its last: it is gone when it has
+// had none for so long.
+constexpr uint64_t kQuietMs = 300;
+
 // Before the control plane has spoken: mutual TLS only, and nothing is allowed.
 Config SafeConfig() {
   Config config;
@@ -76,6 +80,7 @@ class Worker::Impl {
   std::unique_ptr<net::Listener> captured_outbound_listener;
   absl::AnyInvocable<void()> drained;
   std::unique_ptr<event::Timer> drain_poll;
+  uint64_t quiet_since_ms = 0;
   std::unique_ptr<event::Timer> log_flush;
   std::thread thread;
 };
@@ -177,17 +182,18 @@ void Worker::Impl::StartDraining(absl::AnyInvocable<void()> done) {
   drained = std::move(done);
   state.draining = true;
   inbound_listeners.clear();
-  outbound_listeners.clear();
   captured_inbound_listener.reset();
-  captured_outbound_listener.reset();
   inbound_sessions.StartDraining();
-  outbound_sessions.StartDraining();
+  quiet_since_ms = loop->NowMs();
   drain_poll = std::make_unique<event::Timer>(*loop, [this] { FinishDrainWhenEmpty(); });
   drain_poll->StartRepeating(absl::Milliseconds(20));
 }
 
 void Worker::Impl::FinishDrainWhenEmpty() {
-  if (inbound_sessions.size() + outbound_sessions.size() > 0 || !drained) return;
+  if (inbound_sessions.size() + outbound_sessions.size() > 0) quiet_since_ms = loop->NowMs();
+  if (loop->NowMs() - quiet_since_ms < kQuietMs || !drained) return;
+  outbound_listeners.clear();
+  captured_outbound_listener.reset();
   drain_poll->Stop();
   std::exchange(drained, nullptr)();
 }

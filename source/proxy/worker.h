@@ -127,8 +127,9 @@ class Worker {
   // New handshakes use it at once; connections made with earlier ones are drained in time.
   void SetTls(std::shared_ptr<const tls::Context> context);
   void SetConfig(Config config);
-  // Stops accepting, finishes what is in flight, closes idle connections; `done` runs on the
-  // worker's loop when nothing is left.
+  // Takes nothing new for the application, finishes what is in flight and closes what is idle of
+  // it. What the application opens itself is served on until it has no connection left for a
+  // moment; `done` then runs on the worker's loop.
   void Drain(absl::AnyInvocable<void()> done);
   // Breaks off whatever is still open, with `status`; `done` runs on the worker's loop.
   void CutOff(absl::Status status, absl::AnyInvocable<void()> done);

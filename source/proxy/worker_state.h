@@ -37,7 +37,7 @@ struct WorkerState {
   Config config;
   ratelimit::Limiter limiter;
   std::vector<policy::HeaderView> header_views;  // Of the request being judged.
-  bool draining = false;
+  bool draining = false;                         // Takes nothing new for its application.
   absl::InsecureBitGen random;
   std::string scratch;  // For output assembled and written within one call.
   std::string frames;   // Likewise, of Http2Transport, in whose course the other one is used.
