@@ -9,8 +9,9 @@ namespace kith::proxy {
 
 namespace {
 
-// A burst that leaves enough free memory to be worth giving back, which takes milliseconds.
-constexpr size_t kBurst = 1000;
+// A burst that leaves enough free memory to be worth giving back, which takes milliseconds: so many
+// slow readers have held 16 MiB of output.
+constexpr size_t kBurst = 64;
 constexpr absl::Duration kSettled = absl::Seconds(1);
 
 }  // namespace
