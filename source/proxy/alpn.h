@@ -31,6 +31,14 @@ inline std::vector<std::string> ClientAlpn(mesh::Protocol protocol, Links links)
   return offer;
 }
 
+// What a sidecar offers to a server outside the mesh. Of the two versions of HTTP the server's
+// choice holds.
+inline std::vector<std::string> OriginationAlpn(mesh::Protocol protocol) {
+  if (protocol == mesh::Protocol::kTcp) return {};
+  if (protocol == mesh::Protocol::kHttp2) return {"h2", "http/1.1"};
+  return {"http/1.1"};
+}
+
 // What an inbound port agrees to. A TCP port agrees to nothing, so that any client's ALPN passes.
 inline std::vector<std::string> ServerAlpn(mesh::Protocol protocol, Links links) {
   if (protocol == mesh::Protocol::kTcp) return {};

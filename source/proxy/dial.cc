@@ -44,20 +44,34 @@ absl::Status ConnectionFacts::Expired(const base::Clock& clock) const {
   return telemetry::WithReason(absl::DeadlineExceededError(why), Reason::kConnectionExpired);
 }
 
-Dial::Dial(WorkerState& worker, const mesh::Endpoint& endpoint, mesh::Protocol protocol,
-           absl::string_view sni, absl::Duration connect_timeout,
+absl::StatusOr<tls::TlsStream::ClientOptions> OriginationOptions(
+    const mesh::TlsOrigination& outside, const Origination* files) {
+  if (files == nullptr || files->context == nullptr) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the files of the DestinationRule for ", outside.sni, ": ",
+                     files == nullptr ? "not read yet" : files->error));
+  }
+  tls::TlsStream::ClientOptions options;
+  options.upstream = files->context;
+  options.sni = outside.sni;
+  return options;
+}
+
+Dial::Dial(WorkerState& worker, const mesh::Endpoint& endpoint, Options options,
            absl::AnyInvocable<void(Result)> done)
     : worker_(worker),
       tls_(endpoint.tls),
       expected_(endpoint.principals),
-      protocol_(protocol),
-      sni_(sni),
+      protocol_(options.protocol),
+      sni_(options.sni),
+      outside_(endpoint.origination),
+      origination_(std::move(options.origination)),
       done_(std::move(done)) {
   const absl::string_view hint = tls_ == mesh::EndpointTls::kMutual
                                      ? "is the sidecar of that workload running?"
                                      : "is the application listening there?";
   connector_ = net::Connect(
-      worker_.loop, endpoint.address, connect_timeout, hint,
+      worker_.loop, endpoint.address, options.connect_timeout, hint,
       [this](absl::StatusOr<std::unique_ptr<net::Stream>> stream) {
         OnConnected(std::move(stream));
       },
@@ -71,12 +85,14 @@ void Dial::OnConnected(absl::StatusOr<std::unique_ptr<net::Stream>> stream) {
     Fail(stream.status(), timed_out ? Reason::kUpstreamTimeout : Reason::kUpstreamUnreachable);
     return;
   }
-  if (tls_ == mesh::EndpointTls::kPlaintext) {
+  const bool in_band = outside_ != nullptr && outside_->in_band != mesh::InBandTls::kNone;
+  if (tls_ == mesh::EndpointTls::kPlaintext || in_band) {
     Result result;
     result.stream = *std::move(stream);
     std::exchange(done_, nullptr)(std::move(result));
     return;
   }
+  if (outside_ != nullptr) return StartOrigination(*std::move(stream));
   context_ = worker_.tls;
   if (context_ == nullptr) {
     Fail(absl::UnavailableError("no certificate of our own yet; is the control plane reachable?"),
@@ -88,15 +104,34 @@ void Dial::OnConnected(absl::StatusOr<std::unique_ptr<net::Stream>> stream) {
   options.alpn = ClientAlpn(protocol_, worker_.options.links);
   options.sni = sni_;
   options.expected = std::move(expected_);
-  options.handshake_timeout = worker_.options.timeouts.handshake;
   options.live = worker_.live;
+  StartHandshake(*std::move(stream), std::move(options));
+}
+
+void Dial::StartOrigination(std::unique_ptr<net::Stream> stream) {
+  auto options = OriginationOptions(*outside_, origination_.get());
+  if (!options.ok()) {
+    Fail(options.status(), Reason::kUpstreamCredentials);
+    return;
+  }
+  options->alpn = OriginationAlpn(protocol_);
+  sni_ = options->sni;
+  StartHandshake(std::move(stream), *std::move(options));
+}
+
+void Dial::StartHandshake(std::unique_ptr<net::Stream> stream,
+                          tls::TlsStream::ClientOptions options) {
+  options.handshake_timeout = worker_.options.timeouts.handshake;
   handshaking_ = tls::TlsStream::Connect(
-      *std::move(stream), std::move(options),
+      std::move(stream), std::move(options),
       [this](const tls::HandshakeResult& handshake) { OnHandshake(handshake); });
 }
 
 void Dial::OnHandshake(const tls::HandshakeResult& handshake) {
   worker_.observer.CountHandshake(Observer::Side::kClient, handshake, context_.get());
+  if (outside_ != nullptr && outside_->insecure_skip_verify && handshake.status.ok()) {
+    worker_.observer.CountUnverifiedServer();
+  }
   if (!handshake.status.ok()) {
     Fail(handshake.status, handshake.reason);
     return;

@@ -1,6 +1,9 @@
 // One attempt to reach an endpoint: connects and, where the endpoint is in the mesh, makes the
-// mutual handshake and checks the server's identity. Threads: the worker's loop. Owns: the
-// connection until it is handed over. Errors: Result::status and one of the closed list of reasons.
+// mutual handshake and checks the server's identity; where it is a server outside, makes the
+// handshake that its DestinationRule asks for, unless that is asked for in band
+// (database_tls.h): the connection is then handed over as it is. Threads: the worker's loop. Owns:
+// the connection until it is handed over. Errors: Result::status and one of the closed list of
+// reasons.
 #pragma once
 
 #include <memory>
@@ -11,6 +14,7 @@
 #include "absl/types/optional.h"
 #include "source/mesh/snapshot.h"
 #include "source/net/socket_stream.h"
+#include "source/proxy/origination.h"
 #include "source/proxy/worker_state.h"
 #include "source/telemetry/reason.h"
 #include "source/tls/tls_stream.h"
@@ -36,6 +40,10 @@ struct ConnectionFacts {
   absl::Status Expired(const base::Clock& clock) const;
 };
 
+// For a handshake with a server outside the mesh; FAILED_PRECONDITION without usable files.
+absl::StatusOr<tls::TlsStream::ClientOptions> OriginationOptions(
+    const mesh::TlsOrigination& outside, const Origination* files);
+
 class Dial : public event::Deletable {
  public:
   struct Result {
@@ -47,12 +55,19 @@ class Dial : public event::Deletable {
 
   // Calls `done` once, never before the constructor returns. Destroying the dial abandons it;
   // inside `done` it goes to Loop::DeleteLater() instead.
-  Dial(WorkerState& worker, const mesh::Endpoint& endpoint, mesh::Protocol protocol,
-       absl::string_view sni, absl::Duration connect_timeout,
+  struct Options {
+    mesh::Protocol protocol = mesh::Protocol::kHttp;
+    absl::string_view sni;  // Of the mesh.
+    absl::Duration connect_timeout;
+    std::shared_ptr<const Origination> origination;  // Of a server outside the mesh.
+  };
+  Dial(WorkerState& worker, const mesh::Endpoint& endpoint, Options options,
        absl::AnyInvocable<void(Result)> done);
 
  private:
   void OnConnected(absl::StatusOr<std::unique_ptr<net::Stream>> stream);
+  void StartOrigination(std::unique_ptr<net::Stream> stream);
+  void StartHandshake(std::unique_ptr<net::Stream> stream, tls::TlsStream::ClientOptions options);
   void OnHandshake(const tls::HandshakeResult& handshake);
   void Fail(absl::Status status, telemetry::Reason reason);
 
@@ -60,7 +75,9 @@ class Dial : public event::Deletable {
   const mesh::EndpointTls tls_;
   std::vector<base::SpiffeId> expected_;
   const mesh::Protocol protocol_;
-  const std::string sni_;
+  std::string sni_;
+  const std::shared_ptr<const mesh::TlsOrigination> outside_;
+  const std::shared_ptr<const Origination> origination_;
   absl::AnyInvocable<void(Result)> done_;
   std::unique_ptr<net::Connector> connector_;
   std::shared_ptr<const tls::Context> context_;

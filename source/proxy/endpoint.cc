@@ -164,7 +164,7 @@ Endpoint::Leg Endpoint::LegOf(Dial::Result dialed) {
   const bool multiplexed = config_.tls == mesh::EndpointTls::kPlaintext
                                ? protocol_ == mesh::Protocol::kHttp2
                                : IsHttp2(dialed.facts.alpn);
-  if (config_.tls == mesh::EndpointTls::kMutual) single_ = !multiplexed;
+  if (config_.tls != mesh::EndpointTls::kPlaintext) single_ = !multiplexed;
   if (multiplexed) {
     links_.push_back(
         std::make_unique<Http2Upstream>(worker_, *this, std::move(dialed), options_.idle_timeout));
@@ -186,14 +186,18 @@ void Endpoint::Forget(Waiter& waiter) {
 
 std::unique_ptr<Dial> Endpoint::StartDial(absl::AnyInvocable<void(Dial::Result)> done) {
   const absl::Duration wanted = options_.group->policy().pool.connect_timeout;
-  return std::make_unique<Dial>(
-      worker_, config_, protocol_, options_.sni,
-      wanted > absl::ZeroDuration() ? wanted : worker_.options.timeouts.connect,
-      [ticket = UpstreamGroup::Dial(options_.group),
-       done = std::move(done)](Dial::Result result) mutable {
-        ticket.Return();
-        done(std::move(result));
-      });
+  Dial::Options options;
+  options.protocol = protocol_;
+  options.sni = options_.sni;
+  options.connect_timeout =
+      wanted > absl::ZeroDuration() ? wanted : worker_.options.timeouts.connect;
+  options.origination = options_.origination;
+  return std::make_unique<Dial>(worker_, config_, std::move(options),
+                                [ticket = UpstreamGroup::Dial(options_.group),
+                                 done = std::move(done)](Dial::Result result) mutable {
+                                  ticket.Return();
+                                  done(std::move(result));
+                                });
 }
 
 Http1Upstream& Endpoint::Adopt(Dial::Result dialed) {

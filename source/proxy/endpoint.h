@@ -29,6 +29,7 @@ class Endpoint final : public Http1Upstream::Owner,
     absl::Duration idle_timeout = absl::Seconds(60);
     // Of the service's endpoints; null: it stands alone, without limits.
     std::shared_ptr<UpstreamGroup> group;
+    std::shared_ptr<const Origination> origination;  // Of a server outside the mesh.
   };
   Endpoint(WorkerState& worker, mesh::Endpoint config, mesh::Protocol protocol, Options options);
   ~Endpoint() override;
@@ -44,6 +45,7 @@ class Endpoint final : public Http1Upstream::Owner,
   void Record(mesh::Outcome outcome);
   bool ejected() const { return health_.ejected(worker_.loop.NowMs()); }
   const std::shared_ptr<UpstreamGroup>& group() const { return options_.group; }
+  const std::shared_ptr<const Origination>& origination() const { return options_.origination; }
 
   // What carries one request: set when the status is OK, for one SendHead().
   struct Leg {

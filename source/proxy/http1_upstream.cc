@@ -6,6 +6,7 @@
 #include "source/base/check.h"
 #include "source/http/serialize.h"
 #include "source/proxy/http1_output.h"
+#include "source/telemetry/reason_status.h"
 
 namespace kith::proxy {
 
@@ -110,7 +111,8 @@ void Http1Upstream::OnClosed(absl::Status status) {
     Go();
     return;
   }
-  Break(Reason::kUpstreamReset,
+  // In TLS 1.3 a server says only now that it does not take our certificate.
+  Break(telemetry::ReasonOf(status, Reason::kUpstreamReset),
         status.ok() ? "the upstream ended the connection" : std::string(status.message()));
 }
 

@@ -45,7 +45,7 @@ class Http2Upstream::Leg final : public RequestLeg, private http::Http2StreamHan
     const auto message = request.framing().kind == http::BodyKind::kNone
                              ? Http2Session::Message::kComplete
                              : Http2Session::Message::kGoesOn;
-    id_ = session().SubmitRequest(link_.fields_.OfRequest(request), message, *this);
+    id_ = session().SubmitRequest(link_.fields_.OfRequest(request, link_.scheme()), message, *this);
     if (id_ != 0) return;
     link_.exhausted_ = true;
     link_.unsent_.push_back(this);

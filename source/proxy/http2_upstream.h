@@ -35,6 +35,10 @@ class Http2Upstream final : public event::Deletable,
   ~Http2Upstream() override;
 
   const ConnectionFacts& facts() const { return facts_; }
+  // A server outside the mesh reads it; between sidecars TLS is nobody's business but theirs.
+  absl::string_view scheme() const {
+    return facts_.context == nullptr && !facts_.tls_version.empty() ? "https" : "http";
+  }
   // Not once it drains, its certificates are near their end, or newer ones are there.
   bool IsFresh() const;
   bool HasRoom() const;

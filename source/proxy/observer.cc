@@ -179,6 +179,10 @@ void Observer::CountEjection() {
   series_->shard.GetCounter(telemetry::kUpstreamEjections, {}).Add();
 }
 
+void Observer::CountUnverifiedServer() {
+  series_->shard.GetCounter(telemetry::kUpstreamUnverified, {}).Add();
+}
+
 void Observer::CountRetry(telemetry::Reason reason) {
   series_->shard.GetCounter(telemetry::kHttpRetries, {telemetry::Name(reason)}).Add();
 }

@@ -39,6 +39,8 @@ class Observer {
   void CountEnded(telemetry::Reason reason);
   void CountUpstreamConnect(bool connected);
   void CountEjection();
+  // A server outside the mesh whose certificate nobody looked at.
+  void CountUnverifiedServer();
   void CountRetry(telemetry::Reason reason);
   void CountBadRequest(absl::string_view reason);
   void CountDecision(policy::Request::Kind kind, const policy::Decision& decision);

@@ -15,8 +15,19 @@ namespace {
 constexpr size_t kMaxTunnelAttempts = 3;
 
 bool SameEndpoint(const mesh::Endpoint& a, const mesh::Endpoint& b) {
+  const bool same_outside =
+      a.origination == b.origination ||
+      (a.origination != nullptr && b.origination != nullptr && *a.origination == *b.origination);
   return a.address == b.address && a.tls == b.tls && a.principals == b.principals &&
-         a.workload == b.workload && a.weight == b.weight;
+         a.workload == b.workload && a.weight == b.weight && same_outside;
+}
+
+// Null where none was read.
+std::shared_ptr<const Origination> OriginationOf(const mesh::Endpoint& endpoint,
+                                                 const Originations* all) {
+  if (endpoint.origination == nullptr || all == nullptr) return nullptr;
+  const auto found = all->find(*endpoint.origination);
+  return found == all->end() ? nullptr : found->second;
 }
 
 }  // namespace
@@ -63,8 +74,10 @@ void OutboundPort::Use(const std::vector<mesh::Endpoint>& configs, mesh::Protoco
   before.swap(endpoints_);
   configs_ = configs;
   for (const mesh::Endpoint& config : configs_) {
+    auto origination = OriginationOf(config, worker_.config.originations.get());
     auto kept = std::find_if(before.begin(), before.end(), [&](const auto& endpoint) {
-      return endpoint != nullptr && same_protocol && SameEndpoint(endpoint->config(), config);
+      return endpoint != nullptr && same_protocol && SameEndpoint(endpoint->config(), config) &&
+             endpoint->origination() == origination;
     });
     if (kept != before.end()) {
       endpoints_.push_back(std::move(*kept));
@@ -72,6 +85,7 @@ void OutboundPort::Use(const std::vector<mesh::Endpoint>& configs, mesh::Protoco
       Endpoint::Options options;
       options.sni = host();
       options.group = group_;
+      options.origination = std::move(origination);
       endpoints_.push_back(
           std::make_shared<Endpoint>(worker_, config, protocol_, std::move(options)));
     }
@@ -239,9 +253,58 @@ void OutboundSession::OnDialed(Dial::Result result) {
   }
   endpoint_->Record(mesh::Outcome::kGood);
   upstream_ = std::move(result.facts);
+  const auto& outside = endpoint_->config().origination;
+  if (outside != nullptr && outside->in_band != mesh::InBandTls::kNone) {
+    StartDatabaseTls(std::move(result.stream));
+  } else {
+    StartTunnel(std::move(result.stream));
+  }
+}
+
+void OutboundSession::StartDatabaseTls(std::unique_ptr<net::Stream> server) {
+  const mesh::TlsOrigination& outside = *endpoint_->config().origination;
+  auto tls = OriginationOptions(outside, endpoint_->origination().get());
+  if (!tls.ok()) {
+    worker_.loop.DeleteLater(std::move(server));
+    endpoint_->RemoveActive();
+    Refuse(Reason::kUpstreamCredentials, std::string(tls.status().message()));
+    return;
+  }
+  DatabaseTls::Options options;
+  options.client = std::move(stream_);
+  options.first_bytes = std::exchange(first_bytes_, {});
+  options.server = std::move(server);
+  options.protocol = outside.in_band;
+  options.tls = *std::move(tls);
+  options.timeout = worker_.options.timeouts.handshake;
+  options.shaken = [this](const tls::HandshakeResult& handshake) {
+    upstream_.tls_version = handshake.version;
+    upstream_.sni = handshake.sni;
+    worker_.observer.CountHandshake(Observer::Side::kClient, handshake, nullptr);
+    if (handshake.status.ok() && endpoint_->config().origination->insecure_skip_verify) {
+      worker_.observer.CountUnverifiedServer();
+    }
+  };
+  database_tls_ = std::make_unique<DatabaseTls>(
+      std::move(options), [this](DatabaseTls::Result made) { OnDatabaseTls(std::move(made)); });
+}
+
+void OutboundSession::OnDatabaseTls(DatabaseTls::Result result) {
+  worker_.loop.DeleteLater(std::move(database_tls_));
+  if (!result.status.ok()) {
+    endpoint_->RemoveActive();
+    Refuse(result.reason, std::string(result.status.message()));
+    return;
+  }
+  stream_ = std::move(result.client);
+  first_bytes_ = std::move(result.to_server);
+  StartTunnel(std::move(result.server));
+}
+
+void OutboundSession::StartTunnel(std::unique_ptr<net::Stream> server) {
   const absl::Duration wanted = port_.policy().pool.tcp_idle_timeout;
   tunnel_ = std::make_unique<Tunnel>(
-      std::move(stream_), std::move(result.stream), first_bytes_,
+      std::move(stream_), std::move(server), first_bytes_,
       wanted > absl::ZeroDuration() ? wanted : worker_.options.timeouts.idle,
       [this](absl::Status status) { OnTunnelDone(status); });
   first_bytes_ = {};
@@ -330,6 +393,7 @@ void OutboundSession::Leave() {
   if (left_) return;
   left_ = true;
   if (dial_ != nullptr) worker_.loop.DeleteLater(std::move(dial_));
+  if (database_tls_ != nullptr) worker_.loop.DeleteLater(std::move(database_tls_));
   if (stream_ != nullptr) stream_->Close();
   sessions_.Remove(*this);
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "source/proxy/database_tls.h"
 #include "source/proxy/endpoint.h"
 #include "source/proxy/http2_connection.h"
 #include "source/proxy/http_connection.h"
@@ -88,6 +89,9 @@ class OutboundSession final : public Session, public HttpSession {
   absl::optional<uint64_t> HashKey(const StoredRequest* request) const;
   void DialTunnel();
   void OnDialed(Dial::Result result);
+  void StartDatabaseTls(std::unique_ptr<net::Stream> server);
+  void OnDatabaseTls(DatabaseTls::Result result);
+  void StartTunnel(std::unique_ptr<net::Stream> server);
   void OnTunnelDone(absl::Status status);
   ConnectionRecord Record() const;
   void Refuse(telemetry::Reason reason, std::string detail);
@@ -107,6 +111,7 @@ class OutboundSession final : public Session, public HttpSession {
   std::vector<std::shared_ptr<Endpoint>> tried_;
   std::shared_ptr<Endpoint> endpoint_;
   ConnectionFacts upstream_;
+  std::unique_ptr<DatabaseTls> database_tls_;
   std::unique_ptr<Tunnel> tunnel_;
   bool left_ = false;
 };

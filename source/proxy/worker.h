@@ -21,6 +21,7 @@
 #include "source/mesh/snapshot.h"
 #include "source/policy/policy_set.h"
 #include "source/proxy/alpn.h"
+#include "source/proxy/origination.h"
 #include "source/proxy/peer_headers.h"
 #include "source/ratelimit/rate_limits.h"
 #include "source/telemetry/access_log.h"
@@ -82,6 +83,7 @@ struct Config {
   std::shared_ptr<const jwt::Authentication> authentication =
       nullptr;  // Null: tokens are not looked at.
   std::shared_ptr<const ratelimit::RateLimits> rate_limits = nullptr;  // Null: there are none.
+  std::shared_ptr<const Originations> originations = nullptr;          // Null: there are none.
 };
 
 class Worker {

@@ -25,6 +25,7 @@
 #include "source/sidecar/departure.h"
 #include "source/sidecar/identity_source.h"
 #include "source/sidecar/monitoring.h"
+#include "source/sidecar/origination_files.h"
 #include "source/sidecar/status_json.h"
 #include "source/sidecar/workers.h"
 #include "source/telemetry/families.h"
@@ -35,22 +36,29 @@ namespace {
 // Where configuration goes: to the workers, the trust bundle to the identity.
 class Receiver final : public control::DiscoveryClient::Handler {
  public:
-  Receiver(Workers& workers, identity::Manager& identity, identity::Source& source)
-      : workers_(workers), identity_(identity), source_(source) {}
+  Receiver(Workers& workers, OriginationFiles& originations, identity::Manager& identity,
+           identity::Source& source)
+      : workers_(workers), originations_(originations), identity_(identity), source_(source) {}
 
   // Called after each update.
   std::function<void()> updated;
 
   void OnUpdate(const control::Update& update) override {
-    workers_.SetConfig({.snapshot = update.snapshot,
-                        .policies = update.policies,
-                        .authentication = update.authentication,
-                        .rate_limits = update.rate_limits});
+    SetConfig(update);
     if (const absl::Status set = identity_.SetRules(update.rules); !set.ok()) {
       base::Log(base::LogLevel::kWarning, "sidecar", "new trust rules are not taken",
                 {{"error", std::string(set.message())}});
     }
     updated();
+  }
+  // Also when only files beside the sidecar have changed.
+  void SetConfig(const control::Update& update) {
+    originations_.Use(*update.snapshot);
+    workers_.SetConfig({.snapshot = update.snapshot,
+                        .policies = update.policies,
+                        .authentication = update.authentication,
+                        .rate_limits = update.rate_limits,
+                        .originations = originations_.current()});
   }
   absl::Status OnTrustBundles(std::vector<tls::TrustBundle::Domain> domains) override {
     absl::Status set = identity_.SetBundle(std::move(domains));
@@ -64,6 +72,7 @@ class Receiver final : public control::DiscoveryClient::Handler {
 
  private:
   Workers& workers_;
+  OriginationFiles& originations_;
   identity::Manager& identity_;
   identity::Source& source_;
 };
@@ -198,9 +207,12 @@ absl::Status Run(const Bootstrap& bootstrap) {
                         ServeWorkloadApi(*loop, bootstrap, metrics));
 
   // What they are told.
-  Receiver receiver(*workers, *identity, *source.source);
+  std::function<void()> files_changed;
+  OriginationFiles originations(*loop, {.changed = [&] { files_changed(); }, .metrics = &shard});
+  Receiver receiver(*workers, originations, *identity, *source.source);
   control::DiscoveryClient discovery(*loop, channel, receiver,
                                      DiscoveryOptions(bootstrap, *workers, shard));
+  files_changed = [&] { receiver.SetConfig(discovery.current()); };
   workers->want_service = [&](const std::string& address) { discovery.Want(address); };
   Departure departure(*loop, discovery, *workers, bootstrap.drain);
 

@@ -149,6 +149,19 @@ constexpr Family kUpstreamEjections{
     "Endpoints left out for a while because of errors in a row (outlierDetection).",
     None(),
     {}};
+constexpr Family kUpstreamUnverified{
+    "kith_upstream_unverified_handshakes_total",
+    MetricType::kCounter,
+    "Handshakes with servers outside the mesh whose certificate was not looked at "
+    "(insecureSkipVerify).",
+    None(),
+    {}};
+constexpr Family kUpstreamFileReads{
+    "kith_upstream_tls_reads_total",
+    MetricType::kCounter,
+    "Readings of the files that DestinationRules of mode SIMPLE and MUTUAL name (ok, failed).",
+    kResult,
+    {}};
 constexpr Family kPolicyDecisions{
     "kith_policy_decisions_total",
     MetricType::kCounter,
@@ -387,6 +400,8 @@ absl::Span<const Family* const> AllFamilies() {
       &kHttpBadRequests,
       &kHttpRetries,
       &kUpstreamEjections,
+      &kUpstreamUnverified,
+      &kUpstreamFileReads,
       &kPolicyDecisions,
       &kTokens,
       &kRateLimitRefusals,

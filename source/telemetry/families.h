@@ -29,6 +29,8 @@ extern const Family kUpstreamConnects;
 extern const Family kHttpBadRequests;
 extern const Family kHttpRetries;
 extern const Family kUpstreamEjections;
+extern const Family kUpstreamUnverified;
+extern const Family kUpstreamFileReads;
 extern const Family kPolicyDecisions;
 extern const Family kTokens;
 extern const Family kRateLimitRefusals;

@@ -142,8 +142,8 @@ absl::StatusOr<std::vector<PortDefinition>> EntryPorts(
     const networking::v1::ServiceEntrySpec& spec) {
   static const auto& http =
       *new absl::flat_hash_set<std::string>{"HTTP", "HTTP2", "GRPC", "GRPC-WEB"};
-  static const auto& tcp =
-      *new absl::flat_hash_set<std::string>{"TCP", "TLS", "HTTPS", "MONGO", "MYSQL", "REDIS"};
+  static const auto& tcp = *new absl::flat_hash_set<std::string>{
+      "TCP", "TLS", "HTTPS", "MONGO", "MYSQL", "REDIS", "POSTGRES", "POSTGRESQL"};
   std::vector<PortDefinition> ports;
   for (int i = 0; i < spec.ports_size(); ++i) {
     const networking::v1::ServiceEntryPort& port = spec.ports(i);
@@ -156,11 +156,12 @@ absl::StatusOr<std::vector<PortDefinition>> EntryPorts(
       return Invalid(field + ".protocol",
                      absl::StrCat("\"", port.protocol(),
                                   "\" is not one of HTTP, HTTP2, GRPC, GRPC-WEB, TCP, TLS, HTTPS, "
-                                  "MONGO, MYSQL, REDIS"));
+                                  "MONGO, MYSQL, POSTGRES, REDIS"));
     }
     ports.push_back({.number = port.number(),
                      .name = port.name(),
-                     .protocol = ProtocolOf(absl::AsciiStrToLower(protocol), ""),
+                     .protocol = ProtocolOf(protocol, ""),
+                     .in_band_tls = InBandTlsOf(protocol == "TCP" ? "" : protocol, port.name()),
                      .target_port = port.target_port() ? port.target_port() : port.number()});
   }
   if (ports.empty()) return Invalid("spec.ports", "is required");
@@ -219,8 +220,10 @@ absl::Status CheckMetadata(meta::v1::ObjectMeta& metadata) {
 PortProtocol ProtocolOf(absl::string_view app_protocol, absl::string_view port_name) {
   static const auto& http =
       *new absl::flat_hash_set<std::string>{"http", "grpc-web", "kubernetes.io/ws"};
-  static const auto& tcp = *new absl::flat_hash_set<std::string>{
-      "tcp", "tls", "https", "mongo", "mysql", "redis", "kubernetes.io/wss"};
+  static const auto& tcp =
+      *new absl::flat_hash_set<std::string>{"tcp",      "tls",        "https",
+                                            "mongo",    "mysql",      "redis",
+                                            "postgres", "postgresql", "kubernetes.io/wss"};
   static const auto& http2 =
       *new absl::flat_hash_set<std::string>{"http2", "grpc", "kubernetes.io/h2c"};
   const std::string declared = absl::AsciiStrToLower(app_protocol);
@@ -234,6 +237,17 @@ PortProtocol ProtocolOf(absl::string_view app_protocol, absl::string_view port_n
   }
   if (http2.contains(prefix)) return PortProtocol::kHttp2;
   return http.contains(prefix) ? PortProtocol::kHttp : PortProtocol::kTcp;
+}
+
+InBandTls InBandTlsOf(absl::string_view app_protocol, absl::string_view port_name) {
+  const std::string declared =
+      absl::AsciiStrToLower(app_protocol.empty() ? port_name : app_protocol);
+  // "mysql-replica" and "postgres15" are what such ports are called, too.
+  if (absl::StartsWith(declared, "postgres")) return InBandTls::kPostgresql;
+  if (absl::StartsWith(declared, "mysql") || absl::StartsWith(declared, "mariadb")) {
+    return InBandTls::kMysql;
+  }
+  return InBandTls::kNone;
 }
 
 absl::StatusOr<ServiceDefinition> FromService(const networking::v1::Service& service) {
@@ -271,6 +285,7 @@ absl::StatusOr<ServiceDefinition> FromService(const networking::v1::Service& ser
     definition.ports.push_back({.number = port.port(),
                                 .name = port.name(),
                                 .protocol = ProtocolOf(port.app_protocol(), port.name()),
+                                .in_band_tls = InBandTlsOf(port.app_protocol(), port.name()),
                                 .target_port = target});
   }
   KITH_RETURN_IF_ERROR(CheckDistinct(definition.ports));
