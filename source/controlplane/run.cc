@@ -36,6 +36,7 @@
 #include "source/controlplane/metrics.h"
 #include "source/controlplane/monitoring.h"
 #include "source/controlplane/registry/directory_registry.h"
+#include "source/controlplane/registry/name_resolution.h"
 #include "source/controlplane/revocation_admin.h"
 #include "source/controlplane/revocation_status_routes.h"
 #include "source/controlplane/root_rotation.h"
@@ -44,6 +45,7 @@
 #include "source/event/loop.h"
 #include "source/event/signal.h"
 #include "source/event/timer.h"
+#include "source/net/resolver.h"
 
 namespace kith::controlplane {
 namespace {
@@ -108,10 +110,16 @@ absl::Status Run(const Settings& settings) {
   };
   key_options.count = [&loop_metrics](bool fetched) { loop_metrics.CountKeyFetch(fetched); };
   KeyKeeper keys(*loop, std::move(key_options), [&] { hub.SetState(keys.Resolve()); });
+  net::Resolver resolver(*loop);
   const auto tell = [&](const std::shared_ptr<const MeshState>& mesh) {
     keys.SetState(mesh);
     hub.SetState(keys.Resolve());
   };
+  NameResolution names(*loop, {.resolve =
+                                   [&](const std::string& name, NameResolution::Answer answer) {
+                                     resolver.Resolve(name, std::move(answer));
+                                   },
+                               .changed = [&] { tell(names.state()); }});
   std::unique_ptr<DirectoryRegistry> registry;
   KITH_ASSIGN_OR_RETURN(
       registry, DirectoryRegistry::Create(*loop,
@@ -121,10 +129,13 @@ absl::Status Run(const Settings& settings) {
                                            .watch = {}},
                                           [&](bool changed) {
                                             loop_metrics.Report(*registry);
-                                            if (changed) tell(registry->state());
+                                            if (!changed) return;
+                                            names.SetState(registry->state());
+                                            tell(names.state());
                                           }));
   loop_metrics.Report(*registry);
-  tell(registry->state());
+  names.SetState(registry->state());
+  tell(names.state());
   KITH_ASSIGN_OR_RETURN(
       const std::unique_ptr<CrlPublisher> crls,
       CrlPublisher::Create({.loop = loop.get(),

@@ -53,8 +53,9 @@ TEST(TlsOriginationTest, RefusesWhatItWouldNotDo) {
   for (const auto& [text, problem] : wrong) {
     const auto made = Translate(text);
     ASSERT_FALSE(made.ok()) << text;
-    EXPECT_THAT(made.status().message(), HasSubstr(problem)) << text;
-    EXPECT_THAT(made.status().message(), testing::StartsWith("tls.")) << text;
+    const std::string message(made.status().message());
+    EXPECT_THAT(message, HasSubstr(problem)) << text;
+    EXPECT_THAT(message, testing::StartsWith("tls.")) << text;
   }
 }
 

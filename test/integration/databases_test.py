@@ -88,8 +88,8 @@ class DatabasesTest(unittest.TestCase):
         cls.mesh.start()
         cls.sidecar = cls.mesh.add("frontend", outbound=[
             (f"{name}.partner.example", 80) for name in databases])
-        await_true("the services are known", lambda: len(cls.sidecar.status()["config"]["services"]) ==
-                   len(databases))
+        await_true("the services are known",
+                   lambda: len(cls.sidecar.status()["config"]["services"]) == len(databases))
 
     @classmethod
     def serve_postgresql(cls, connection):
@@ -114,7 +114,7 @@ class DatabasesTest(unittest.TestCase):
             cls.seen.append(read_packet(wrapped))
             wrapped.sendall(packet(3, b"\xfemysql_native_password\0" + b"n" * 20 + b"\0"))
             cls.seen.append(read_packet(wrapped))
-            wrapped.sendall(packet(5, b"\x00\0\0\2\0\0\0") )
+            wrapped.sendall(packet(5, b"\x00\0\0\2\0\0\0"))
             while True:
                 sequence, command = read_packet(wrapped)
                 wrapped.sendall(packet(sequence + 1, b"\x00" + command))
@@ -187,8 +187,8 @@ class DatabasesTest(unittest.TestCase):
         directory.mkdir()
         self.mesh.directory.chmod(0o755)
         server = self.ca.leaf("postgresql", san="DNS:*.partner.example")
-        for path, name in ((*zip(server, ("server.crt", "server.key")),
-                            (self.ca.certificate, "ca.crt"))):
+        for path, name in ((server[0], "server.crt"), (server[1], "server.key"),
+                           (self.ca.certificate, "ca.crt")):
             shutil.copy(path, directory / name)
             (directory / name).chmod(0o600)
         for path in (directory, *directory.iterdir()):
@@ -196,7 +196,7 @@ class DatabasesTest(unittest.TestCase):
 
         def as_postgres(*command):
             return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command]
-        subprocess.run(as_postgres(programs / "initdb", "-D", directory / "data", "-A", "cert", "-U",
+        subprocess.run(as_postgres(programs / "initdb", "-D", directory / "data", "-A", "trust", "-U",
                                    "me", "--no-sync"), check=True, capture_output=True)
         (directory / "data" / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 cert\n")
         options = {"port": self.postgresql_port, "listen_addresses": "127.0.0.1", "ssl": "on",

@@ -88,8 +88,13 @@ class OriginationTest(unittest.TestCase):
             f"{{mode: SIMPLE, {verified}, sni: x.example, subjectAltNames: [partner.example]}}")
         add("system", cls.serve("good"), "{mode: SIMPLE}")
         add("unchecked", cls.serve("foreign"), "{mode: SIMPLE, insecureSkipVerify: true}")
-        add("plain", cls.serve(None), f"{{mode: SIMPLE, {verified}}}")
+        add("plain", cls.serve(None, lambda c: (c.recv(1), c.sendall(b"220 ready\r\n"), c.recv(1))),
+            f"{{mode: SIMPLE, {verified}}}")
         add("bytes", cls.serve("good", echo), f"{{mode: SIMPLE, {verified}}}", "TCP")
+        port = cls.serve("good")
+        entries.append(("by-name.partner.example", outside(
+            "by-name.partner.example", port, f"{{mode: SIMPLE, {verified}}}").replace(
+                "STATIC", "DNS").replace("127.0.0.1", "localhost")))
         cls.mesh.write("outside.yaml", documents(*(text for _, text in entries)))
         cls.mesh.start()
         cls.sidecar = cls.mesh.add("frontend", outbound=[(host, 80) for host, _ in entries])
@@ -114,10 +119,10 @@ class OriginationTest(unittest.TestCase):
         def serve_one(connection):
             if context is None:
                 return handle(connection)
-            with contextlib.suppress(OSError):
-                wrapped = context.wrap_socket(connection, server_side=True)
+            with contextlib.suppress(OSError), \
+                    context.wrap_socket(connection, server_side=True) as wrapped:
                 handle(wrapped)
-                wrapped.unwrap().close()
+                wrapped.unwrap()
         return cls.mesh.server(serve_one)
 
     @classmethod
@@ -171,6 +176,9 @@ class OriginationTest(unittest.TestCase):
         self.assertEqual(self.get("unchecked").status, 200)
         self.assertGreater(self.sidecar.metric("kith_upstream_unverified_handshakes_total"), before)
         self.assertIn("insecureSkipVerify", self.sidecar.process.log())
+
+    def test_reaches_a_server_by_its_name(self):
+        self.await_answer("by-name")
 
     def test_carries_opaque_bytes(self):
         data = bytes(range(256)) * 4096

@@ -44,6 +44,7 @@ struct StaticWorkload {
   std::string name_space;
   std::string name;
   std::string ip;
+  std::string dns_name;  // Instead of the address, until name_resolution.h has one.
   std::map<std::string, uint32_t> ports;  // By the service port's name.
   Labels labels;
   std::string service_account;  // Empty: proves no identity.

@@ -95,8 +95,11 @@ absl::StatusOr<uint32_t> TargetPort(const networking::v1::ServicePort& port,
   return Invalid(field, "must be a port number");
 }
 
+// Whether a workload may have a name instead of an address.
+enum class Names : uint8_t { kRefused, kResolved };
+
 absl::StatusOr<StaticWorkload> FromSpec(const networking::v1::WorkloadEntrySpec& spec,
-                                        absl::string_view path) {
+                                        absl::string_view path, Names names) {
   StaticWorkload workload;
   const std::string address_field = absl::StrCat(path, ".address");
   if (spec.address().empty()) return Invalid(address_field, "is required");
@@ -106,11 +109,18 @@ absl::StatusOr<StaticWorkload> FromSpec(const networking::v1::WorkloadEntrySpec&
   const bool is_v6 = absl::StrContains(spec.address(), ':');
   const auto address = base::SocketAddress::Parse(is_v6 ? absl::StrCat("[", spec.address(), "]:1")
                                                         : absl::StrCat(spec.address(), ":1"));
-  if (!address.ok()) {
-    return Invalid(address_field, absl::StrCat("\"", spec.address(),
-                                               "\" is no IP address; names are not supported yet"));
+  if (address.ok()) {
+    workload.ip = address->IpString();
+  } else if (names == Names::kResolved && IsDnsName(spec.address())) {
+    workload.dns_name = spec.address();
+  } else {
+    return Invalid(address_field,
+                   absl::StrCat("\"", spec.address(),
+                                names == Names::kResolved
+                                    ? "\" is neither an IP address nor a DNS name in lower case"
+                                    : "\" is no IP address; names need a ServiceEntry with "
+                                      "resolution: DNS"));
   }
-  workload.ip = address->IpString();
   for (const auto& [name, number] : spec.ports()) {
     if (!IsPort(number)) {
       return Invalid(absl::StrCat(path, ".ports[", name, "]"), "must be 1 to 65535");
@@ -309,10 +319,11 @@ absl::StatusOr<std::vector<ServiceDefinition>> FromServiceEntry(
                         "NONE (also when it is absent) needs captured traffic, which is not "
                         "supported yet; write resolution: STATIC");
   }
-  if (spec.resolution() != ServiceEntrySpec::STATIC) {
+  const bool by_name = spec.resolution() == ServiceEntrySpec::DNS;
+  if (!by_name && spec.resolution() != ServiceEntrySpec::STATIC) {
     return NotSupported("spec.resolution",
                         absl::StrCat(ServiceEntrySpec::Resolution_Name(spec.resolution()),
-                                     " is not supported yet; list IP addresses and write STATIC"));
+                                     " is not supported; write DNS, which uses every address"));
   }
   for (const std::string& visible : spec.export_to()) {
     if (visible != "*") {
@@ -343,14 +354,19 @@ absl::StatusOr<std::vector<ServiceDefinition>> FromServiceEntry(
     if (!spec.endpoints().empty()) {
       return Invalid("spec.endpoints", "cannot stand beside spec.workloadSelector");
     }
+    if (by_name) {
+      return Invalid("spec.workloadSelector",
+                     "selects workloads, which have addresses; write resolution: STATIC");
+    }
     common.selector = ToLabels(spec.workload_selector().labels());
     KITH_RETURN_IF_ERROR(CheckSelector("spec.workloadSelector.labels", common.selector));
-  } else if (spec.endpoints().empty()) {
+  } else if (spec.endpoints().empty() && !by_name) {
     return Invalid("spec.endpoints", "is required, or spec.workloadSelector");
   }
   for (int i = 0; i < spec.endpoints_size(); ++i) {
     KITH_ASSIGN_OR_RETURN(StaticWorkload workload,
-                          FromSpec(spec.endpoints(i), absl::StrCat("spec.endpoints[", i, "]")));
+                          FromSpec(spec.endpoints(i), absl::StrCat("spec.endpoints[", i, "]"),
+                                   by_name ? Names::kResolved : Names::kRefused));
     workload.name_space = name_space;
     workload.name = absl::StrCat(entry.metadata().name(), "-", i);
     common.endpoints.push_back(std::move(workload));
@@ -360,12 +376,18 @@ absl::StatusOr<std::vector<ServiceDefinition>> FromServiceEntry(
     KITH_RETURN_IF_ERROR(CheckHost(absl::StrCat("spec.hosts[", i, "]"), spec.hosts(i), name_space));
     definitions.push_back(common);
     definitions.back().host = spec.hosts(i);
+    if (!by_name || !spec.endpoints().empty()) continue;
+    StaticWorkload itself;
+    itself.name_space = name_space;
+    itself.name = entry.metadata().name();
+    itself.dns_name = spec.hosts(i);
+    definitions.back().endpoints.push_back(std::move(itself));
   }
   return definitions;
 }
 
 absl::StatusOr<StaticWorkload> FromWorkloadEntry(const networking::v1::WorkloadEntry& entry) {
-  KITH_ASSIGN_OR_RETURN(StaticWorkload workload, FromSpec(entry.spec(), "spec"));
+  KITH_ASSIGN_OR_RETURN(StaticWorkload workload, FromSpec(entry.spec(), "spec", Names::kRefused));
   workload.name_space = entry.metadata().namespace_();
   workload.name = entry.metadata().name();
   return workload;
