@@ -16,7 +16,8 @@ KITH_DEMO_PACKAGES=(curl jq nginx-light openssl wrk)
 # To run the tests on top of both.
 KITH_TEST_PACKAGES=(
   apache2 binutils clang-format-14 clang-tidy-14 curl golang-go iproute2 iptables libbenchmark-dev
-  libgmock-dev libgtest-dev nftables nghttp2-client nginx-light nodejs openssl python3 tcpdump
+  libgmock-dev libgtest-dev nftables nghttp2-client nginx-light nodejs openssl python3 python3-grpcio
+  python3-protobuf tcpdump
 )
 
 # To compare with the proxies people use today (test/benchmark/run.sh).

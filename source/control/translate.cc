@@ -174,13 +174,6 @@ absl::StatusOr<mesh::CapturedWorkload> Captured(const mesh::v1::CapturedWorkload
 // What judges single requests beside the policies.
 absl::Status TranslateRules(const mesh::v1::WorkloadConfig& config,
                             const policy::PolicySet::Options& options, WorkloadSettings& settings) {
-  for (const security::v1::AuthorizationPolicy& policy : config.authorization_policies()) {
-    if (policy.spec().action() == security::v1::AuthorizationPolicySpec::CUSTOM) {
-      return absl::UnimplementedError(
-          absl::StrCat(policy.metadata().namespace_(), "/", policy.metadata().name(),
-                       ": spec.action: CUSTOM is not enforced by this sidecar"));
-    }
-  }
   const std::vector<security::v1::RequestAuthentication> authentications(
       config.request_authentications().begin(), config.request_authentications().end());
   KITH_ASSIGN_OR_RETURN(settings.authentication, jwt::Authentication::Compile(authentications));

@@ -77,6 +77,8 @@ Decision PolicySet::Decide(const Request& request) const {
   return decision;
 }
 
+bool PolicySet::asks() const { return !tables_->custom.empty(); }
+
 bool PolicySet::has_dry_run() const {
   return !tables_->dry_deny.empty() || tables_->dry_default_deny;
 }
@@ -94,5 +96,6 @@ Explanation PolicySet::Explain(const Request& request) const {
 const std::string& PolicySet::unmatched() const { return tables_->unmatched; }
 bool PolicySet::reads_paths() const { return tables_->reads_paths; }
 bool PolicySet::reads_headers() const { return tables_->reads_headers; }
+bool PolicySet::reads_certificates() const { return tables_->reads_certificates; }
 
 }  // namespace kith::policy

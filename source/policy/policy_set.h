@@ -45,6 +45,8 @@ class PolicySet {
 
   ~PolicySet();
 
+  // Whether there is any CUSTOM policy.
+  bool asks() const;
   // CUSTOM, the first question: whom to ask before Decide(). Nothing: nobody. It is asked before
   // tokens are verified and reads no claims.
   absl::optional<CustomMatch> MatchCustom(const Request& request) const;
@@ -68,6 +70,8 @@ class PolicySet {
   bool reads_paths() const;
   // Whether any rule reads headers: otherwise Request::headers may stay empty.
   bool reads_headers() const;
+  // Whether any rule reads the peer's certificate: otherwise Request::certificate may stay null.
+  bool reads_certificates() const;
 
  private:
   explicit PolicySet(std::unique_ptr<const Tables> tables);

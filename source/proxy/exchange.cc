@@ -60,6 +60,7 @@ void Exchange::OnDecided(Routing routing) {
 void Exchange::Apply(Routing routing) {
   switch (routing.verdict) {
     case Routing::Verdict::kForward:
+      response_headers_ = std::move(routing.response_headers);
       StartAttempt();
       break;
     case Routing::Verdict::kRefuse:
@@ -163,7 +164,13 @@ void Exchange::OnResponseHead(const http::ResponseHead& head) {
     record_.status = head.status;
     RecordOutcome(OutcomeOf(head.status));
   }
-  downstream_.SendResponseHead(head);
+  if (response_headers_.empty() || head.is_informational()) {
+    downstream_.SendResponseHead(head);
+    return;
+  }
+  http::ResponseHead more = head;
+  for (const auto& [name, value] : response_headers_) more.headers.push_back({name, value});
+  downstream_.SendResponseHead(more);
 }
 
 void Exchange::OnResponseBody(absl::Span<const uint8_t> bytes) {
@@ -341,6 +348,7 @@ void Exchange::LeaveEndpoint() {
 
 void Exchange::StartRecord() {
   record_ = RequestRecord();
+  response_headers_.clear();
   record_.started = worker_.options.clock->Now();
   request_complete_ = response_begun_ = body_sent_ = false;
   repeats_ = 0;

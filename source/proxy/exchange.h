@@ -65,6 +65,8 @@ struct Routing {
   int status = 0;  // Of a refusal.
   std::unique_ptr<event::Deletable> waiting;
   std::unique_ptr<Reply> reply;  // To a refusal; null: what its status says.
+  // Of a request that goes on: what its response gains.
+  std::vector<std::pair<std::string, std::string>> response_headers = {};
 };
 
 // The session around a connection: policy, destination, observation.
@@ -185,6 +187,7 @@ class Exchange final : private ResponseSink {
   Phase phase_ = Phase::kNone;
   StoredRequest request_;
   RequestRecord record_;
+  std::vector<std::pair<std::string, std::string>> response_headers_;  // That are added to it.
   std::shared_ptr<Endpoint> endpoint_;
   std::vector<std::shared_ptr<Endpoint>> tried_;
   std::unique_ptr<event::Deletable> waiting_;  // For a verdict or a leg.

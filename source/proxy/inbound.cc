@@ -103,9 +103,13 @@ void InboundSession::OnConfigChanged() {
   if (http2_ != nullptr && facts_.alpn == kLinkAlpn && facts_.context != worker_.tls) {
     http2_->StartDraining();
   }
-  if (tunnel_ == nullptr || DecideTcp().allowed) return;
+  if (tunnel_ == nullptr) return;
   // Requests are decided one by one; a tunnel was decided when it began.
-  tunnel_->Abort(absl::PermissionDeniedError("a new policy no longer allows the connection"));
+  if (!DecideTcp().allowed) {
+    tunnel_->Abort(absl::PermissionDeniedError("a new policy no longer allows the connection"));
+  } else if (asked_by_ != worker_.config.policies && asking_ == nullptr) {
+    AskFirst();
+  }
 }
 
 // ---- Plaintext or TLS ----
@@ -194,10 +198,6 @@ void InboundSession::OnHandshake(const tls::HandshakeResult& handshake) {
     return;
   }
   facts_.peer = handshake.peer;
-  if (facts_.peer) {
-    certificate_.serial = facts_.peer->leaf.serial;
-    certificate_.fingerprint = facts_.peer->leaf.sha256;
-  }
   stream_ = std::move(handshaking_);
   StartProtocol({});
 }
@@ -246,11 +246,14 @@ void InboundSession::Detect(absl::Span<const uint8_t> first_bytes) {
 
 // ---- TCP ----
 
-policy::Request InboundSession::Peer() const {
+policy::Request InboundSession::Peer() {
   policy::Request request;
   if (facts_.peer) {
     request.peer = &facts_.peer->id;
-    request.certificate = &certificate_;
+    if (worker_.reads_certificates) {
+      if (!certificate_) certificate_.emplace(*facts_.peer);
+      request.certificate = certificate_->view();
+    }
   }
   request.source = &remote_;
   request.destination = &port_.options.bind;
@@ -260,11 +263,39 @@ policy::Request InboundSession::Peer() const {
   return request;
 }
 
-policy::Decision InboundSession::DecideTcp() const {
-  return Decide(*worker_.config.policies, Peer());
-}
+policy::Decision InboundSession::DecideTcp() { return worker_.config.policies->Decide(Peer()); }
 
 void InboundSession::StartTunnel(absl::Span<const uint8_t> first_bytes) {
+  if (first_bytes.data() != peeked_.data()) peeked_.assign(first_bytes.begin(), first_bytes.end());
+  if (!AskFirst()) DecideTunnel();
+}
+
+bool InboundSession::AskFirst() {
+  asked_by_ = worker_.config.policies;
+  asking_ = AskAboutConnection(worker_, Peer(), facts_.own_principal(),
+                               [this](CustomAnswer answer) { OnAsked(std::move(answer)); });
+  return asking_ != nullptr;
+}
+
+void InboundSession::OnAsked(CustomAnswer answer) {
+  worker_.loop.DeleteLater(std::move(asking_));
+  if (answer.allowed) {
+    // What newer policies ask is another question.
+    const bool asked = asked_by_ == worker_.config.policies || !AskFirst();
+    if (asked && tunnel_ == nullptr) DecideTunnel();
+    return;
+  }
+  if (tunnel_ != nullptr) {
+    tunnel_->Abort(absl::PermissionDeniedError("the authorizer no longer allows the connection"));
+    return;
+  }
+  worker_.observer.CountDecision(policy::Request::Kind::kTcp, answer.decision);
+  policy_ = std::string(answer.decision.policy);
+  rule_ = answer.decision.rule;
+  Refuse(answer.reason, std::move(answer.detail));
+}
+
+void InboundSession::DecideTunnel() {
   const policy::Decision decision = DecideTcp();
   worker_.observer.CountDecision(policy::Request::Kind::kTcp, decision);
   policy_ = std::string(decision.policy);
@@ -277,7 +308,6 @@ void InboundSession::StartTunnel(absl::Span<const uint8_t> first_bytes) {
     Refuse(Reason::kRateLimited, limit);
     return;
   }
-  if (first_bytes.data() != peeked_.data()) peeked_.assign(first_bytes.begin(), first_bytes.end());
   dial_ = port_.application->StartDial(
       [this](Dial::Result result) { OnApplicationDialed(std::move(result)); });
 }
@@ -309,6 +339,7 @@ void InboundSession::OnApplicationDialed(Dial::Result result) {
                       facts_.Expired(*worker_.options.clock));
   }
   worker_.observer.TunnelOpened(Record());
+  if (asked_by_ != worker_.config.policies) AskFirst();
 }
 
 void InboundSession::OnTunnelDone(absl::Status status) {
@@ -331,7 +362,7 @@ void InboundSession::StartHttp2(std::unique_ptr<net::Stream> stream,
 }
 
 Routing InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
-                              RequestRecord& record, Decided) {
+                              RequestRecord& record, Decided decided) {
   http::Header id[1];
   size_t id_count = 0;
   record.request_id = worker_.observer.RequestId(head, id, id_count);
@@ -368,7 +399,7 @@ Routing InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
   }
   record.reason = Reason::kNone;
 
-  return JudgeRequest(worker_, Peer(), out, record);
+  return JudgeRequest(worker_, {Peer(), facts_.own_principal(), out, record}, std::move(decided));
 }
 
 std::shared_ptr<Endpoint> InboundSession::Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
@@ -413,7 +444,8 @@ void InboundSession::Refuse(Reason reason, std::string detail) {
   ConnectionRecord record = Record();
   record.reason = reason;
   record.detail = detail;
-  record.decided = reason == Reason::kPolicyDenied;
+  record.decided = reason == Reason::kPolicyDenied || reason == Reason::kExternalDenied ||
+                   reason == Reason::kExternalFailed;
   record.allowed = false;
   worker_.observer.ConnectionRefused(record);
   Leave();
@@ -423,6 +455,7 @@ void InboundSession::Leave() {
   if (left_) return;
   left_ = true;
   peek_deadline_.Clear();
+  if (asking_ != nullptr) worker_.loop.DeleteLater(std::move(asking_));
   if (dial_ != nullptr) worker_.loop.DeleteLater(std::move(dial_));
   if (detection_ != nullptr) worker_.loop.DeleteLater(std::move(detection_));
   if (stream_ != nullptr) stream_->Close();

@@ -10,11 +10,13 @@
 #include <vector>
 
 #include "source/http/path.h"
+#include "source/proxy/custom.h"
 #include "source/proxy/detect.h"
 #include "source/proxy/dial.h"
 #include "source/proxy/endpoint.h"
 #include "source/proxy/http2_connection.h"
 #include "source/proxy/http_connection.h"
+#include "source/proxy/peer_certificate.h"
 #include "source/proxy/peer_headers.h"
 #include "source/proxy/session.h"
 #include "source/proxy/tunnel.h"
@@ -76,8 +78,13 @@ class InboundSession final : public Session, private net::StreamHandler, public 
   void OnApplicationDialed(Dial::Result result);
   void OnTunnelDone(absl::Status status);
   // What policies may know of the connection.
-  policy::Request Peer() const;
-  policy::Decision DecideTcp() const;
+  policy::Request Peer();
+  // AUDIT, DENY and ALLOW.
+  policy::Decision DecideTcp();
+  // Asks an authorizer where a CUSTOM policy wants it; false where none does.
+  bool AskFirst();
+  void OnAsked(CustomAnswer answer);
+  void DecideTunnel();
   ConnectionRecord Record() const;
   void RefuseByPolicy(const policy::Decision& decision);
   void Refuse(telemetry::Reason reason, std::string detail);
@@ -97,9 +104,11 @@ class InboundSession final : public Session, private net::StreamHandler, public 
   std::vector<uint8_t> peeked_;
   ConnectionFacts facts_;
   std::unique_ptr<Detection> detection_;
-  policy::CertificateView certificate_;  // Into facts_.
+  absl::optional<PeerCertificate> certificate_;  // Read once a policy asks for it.
   std::unique_ptr<HttpConnection> http_;
   std::unique_ptr<Http2Connection> http2_;
+  std::unique_ptr<event::Deletable> asking_;  // An authorizer, about a connection that is no HTTP.
+  std::shared_ptr<const policy::PolicySet> asked_by_;  // That had it asked, or did not want it.
   std::unique_ptr<Dial> dial_;
   std::unique_ptr<Tunnel> tunnel_;
   // The decision that let a tunnel through, for its log line.

@@ -36,6 +36,9 @@ string_view ResponseFlags(telemetry::Reason reason) {
       return "-";
     case Reason::kRateLimited:
       return "RL";
+    case Reason::kExternalDenied:
+    case Reason::kExternalFailed:
+      return "UAEX";
     case Reason::kNoEndpoint:
       return "UH";
     case Reason::kUnknownService:
@@ -198,6 +201,10 @@ void Observer::CountDecision(policy::Request::Kind kind, const policy::Decision&
 
 void Observer::CountToken(string_view result) {
   series_->shard.GetCounter(telemetry::kTokens, {result}).Add();
+}
+
+void Observer::CountExternalAuthorization(string_view provider, string_view result) {
+  series_->shard.GetCounter(telemetry::kExternalAuthorizations, {provider, result}).Add();
 }
 
 void Observer::CountRateLimited(policy::Request::Kind kind, string_view policy) {

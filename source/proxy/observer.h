@@ -44,6 +44,8 @@ class Observer {
   void CountDecision(policy::Request::Kind kind, const policy::Decision& decision);
   // `result`: "verified", or why a token was refused.
   void CountToken(absl::string_view result);
+  // `result`: "allowed", "denied", "failed" or "failed_open".
+  void CountExternalAuthorization(absl::string_view provider, absl::string_view result);
   void CountRateLimited(policy::Request::Kind kind, absl::string_view policy);
   // `context`: our side of the handshake.
   void CountHandshake(Side side, const tls::HandshakeResult& result, const tls::Context* context);

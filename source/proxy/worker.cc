@@ -5,6 +5,7 @@
 
 #include "source/base/check.h"
 #include "source/net/listener.h"
+#include "source/proxy/authorizer.h"
 #include "source/proxy/capture.h"
 #include "source/proxy/inbound.h"
 #include "source/proxy/outbound.h"
@@ -38,11 +39,13 @@ class Worker::Impl {
       : options(std::move(options_in)),
         loop(std::move(loop_in)),
         state(*loop, options),
+        authorizers(state),
         inbound_sessions(*loop),
         outbound_sessions(*loop),
         captured_inbound(state, inbound_sessions),
         captured_outbound(state, outbound_sessions) {
     state.config = SafeConfig();
+    state.authorizers = &authorizers;
     if (options.access_log != nullptr) {
       log_flush = std::make_unique<event::Timer>(*loop, [this] { options.access_log->Flush(); });
       log_flush->StartRepeating(kLogFlush);
@@ -64,6 +67,7 @@ class Worker::Impl {
   // Dies last: what follows runs on it.
   std::unique_ptr<event::Loop> loop;
   WorkerState state;
+  Authorizers authorizers;
   std::vector<std::unique_ptr<InboundPort>> inbound;
   std::vector<std::unique_ptr<OutboundPort>> outbound;
   SessionSet inbound_sessions;
@@ -165,7 +169,16 @@ absl::Status Worker::Impl::ListenForCaptured() {
 void Worker::Impl::ApplyConfig(Config config) {
   KITH_CHECK(config.snapshot != nullptr && config.policies != nullptr, "a config is whole");
   state.config = std::move(config);
+  const policy::PolicySet& policies = *state.config.policies;
+  const ratelimit::RateLimits* const limits = state.config.rate_limits.get();
+  state.reads_headers = policies.reads_headers() || (limits != nullptr && limits->reads_headers());
+  // A question takes its time, and newer policies may decide behind it.
+  state.reads_certificates = policies.asks() || policies.reads_certificates() ||
+                             (limits != nullptr && limits->reads_certificates());
   state.limiter.SetLimits(state.config.rate_limits);
+  const auto& providers = state.config.providers;
+  authorizers.Update(providers == nullptr ? std::vector<extauthz::Provider>() : *providers,
+                     *state.config.snapshot);
   for (const auto& port : outbound) port->Update(*state.config.snapshot);
   captured_outbound.OnConfigChanged();
   inbound_sessions.OnConfigChanged();

@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "source/base/clock.h"
 #include "source/base/socket_address.h"
+#include "source/extauthz/provider.h"
 #include "source/jwt/authentication.h"
 #include "source/mesh/snapshot.h"
 #include "source/policy/policy_set.h"
@@ -82,6 +83,8 @@ struct Config {
   std::shared_ptr<const jwt::Authentication> authentication =
       nullptr;  // Null: tokens are not looked at.
   std::shared_ptr<const ratelimit::RateLimits> rate_limits = nullptr;  // Null: there are none.
+  // Whom CUSTOM policies name; null: nobody.
+  std::shared_ptr<const std::vector<extauthz::Provider>> providers = nullptr;
 };
 
 class Worker {

@@ -42,10 +42,15 @@ class Receiver final : public control::DiscoveryClient::Handler {
   std::function<void()> updated;
 
   void OnUpdate(const control::Update& update) override {
-    workers_.SetConfig({.snapshot = update.snapshot,
-                        .policies = update.policies,
-                        .authentication = update.authentication,
-                        .rate_limits = update.rate_limits});
+    workers_.SetConfig(
+        {.snapshot = update.snapshot,
+         .policies = update.policies,
+         .authentication = update.authentication,
+         .rate_limits = update.rate_limits,
+         .providers = std::make_shared<const std::vector<extauthz::Provider>>(update.providers)});
+    for (const extauthz::Provider& provider : update.providers) {
+      workers_.want_service(provider.service);
+    }
     if (const absl::Status set = identity_.SetRules(update.rules); !set.ok()) {
       base::Log(base::LogLevel::kWarning, "sidecar", "new trust rules are not taken",
                 {{"error", std::string(set.message())}});

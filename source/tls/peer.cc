@@ -26,6 +26,11 @@ using telemetry::Reason;
 
 constexpr int kMaxChain = 10;
 
+std::shared_ptr<CRYPTO_BUFFER> Share(CRYPTO_BUFFER* buffer) {
+  CRYPTO_BUFFER_up_ref(buffer);
+  return {buffer, [](CRYPTO_BUFFER* shared) { CRYPTO_BUFFER_free(shared); }};
+}
+
 // A stack that borrows: its elements stay with their owner.
 struct Release {
   void operator()(STACK_OF(X509) * stack) const { sk_X509_free(stack); }
@@ -376,7 +381,7 @@ PeerVerdict VerifyPeer(absl::Span<CRYPTO_BUFFER* const> chain, PeerRole role,
   }
   if (RefuseRevoked(keys, bundle, now, rules, verdict)) return verdict;
   verdict.peer = Peer{*std::move(svid.id), Describe(*leaf), not_after,
-                      std::make_shared<const ChainKeys>(std::move(keys))};
+                      std::make_shared<const ChainKeys>(std::move(keys)), Share(chain.front())};
   return verdict;
 }
 

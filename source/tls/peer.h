@@ -28,6 +28,8 @@ struct Peer {
   absl::Time not_after;  // The first end of validity in its chain.
   // For the revocation lists that come later; shared by copies.
   std::shared_ptr<const ChainKeys> chain = {};
+  // Its certificate as it was sent, for peer_certificate.h; shared by copies.
+  std::shared_ptr<CRYPTO_BUFFER> certificate = {};
 };
 
 enum class PeerRole : uint8_t { kClient, kServer };
