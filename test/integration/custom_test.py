@@ -8,7 +8,8 @@ import struct
 import tempfile
 import unittest
 
-from mesh import Mesh, Process, allow, await_true, documents, free_port, raw, request, service
+from mesh import (Mesh, Process, allow, await_true, documents, free_port, peer_authentication, raw,
+                  request, service)
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -33,11 +34,11 @@ def host(name):
     return f"{name}.demo.svc.cluster.local"
 
 
-def provider(name, kind, port, more=""):
+def provider(name, kind, port, more="", where="127.0.0.1"):
     return f"""
   - name: {name}
     envoyExtAuthz{kind}:
-      service: 127.0.0.1
+      service: {where}
       port: {port}
       timeout: 1.5s
 {more}"""
@@ -67,20 +68,25 @@ class CustomTest(unittest.TestCase):
       headersToDownstreamOnAllow: [x-down]
 """
         apps = {"grpc": "opa", "http": "web", "closed": "dead", "open": "dead-open",
-                "missing": "nobody"}
+                "missing": "nobody", "meshed": "opa-in-mesh"}
         cls.mesh.write("mesh.yaml", documents(
             "apiVersion: mesh.kith.dev/v1alpha1\nkind: MeshConfig\nmetadata: {name: mesh}\nspec:\n"
             "  extensionProviders:"
             + provider("opa", "Grpc", grpc_port)
             + provider("web", "Http", http_port, http)
+            + provider("opa-in-mesh", "Grpc", 9191, where=host("opa"))
             + provider("dead", "Http", dead, "      statusOnError: \"503\"\n")
             + provider("dead-open", "Grpc", dead, "      failOpen: true\n"),
             *(service(app, cls.app) for app in apps),
             *(custom(f"ask-{app}", app, name, everything) for app, name in apps.items()),
             allow("never", "grpc", '  - to:\n    - operation: {paths: ["/never"]}', action="DENY"),
+            service("opa", grpc_port, port=9191, port_name="grpc"),
+            peer_authentication("STRICT", "opa", "demo").replace(
+                "spec:", "spec:\n  selector: {matchLabels: {app: opa}}"),
             service("greeter", cls.tcp, port=9000, port_name="tcp")))
         cls.mesh.write("greeter.yaml", custom("ask-greeter", "greeter", "opa", "  - {}"))
         cls.mesh.start()
+        cls.opa = cls.mesh.add("opa", inbound=[(grpc_port, "HTTP2")])
         cls.apps = {app: cls.mesh.add(app, inbound=[(cls.app, "HTTP")]) for app in apps}
         cls.greeter = cls.mesh.add("greeter", inbound=[(cls.tcp, "TCP")])
         outbound = [(host(app), 80) for app in apps] + [(host("greeter"), 9000)]
@@ -126,6 +132,12 @@ class CustomTest(unittest.TestCase):
         self.assertEqual(self.counted("grpc", "opa", "denied"), 1)
         grpc = self.get("grpc", "/deny/y", "POST", Content_Type="application/grpc")
         self.assertEqual((grpc.status, grpc.headers["grpc-status"]), (200, "16"))
+
+    def test_asks_an_authorizer_of_the_mesh_over_mutual_tls(self):
+        await_true("the authorizer is known", lambda: self.get("meshed", "/ok").status == 200)
+        line = self.opa.logged(path="/envoy.service.auth.v3.Authorization/Check")
+        self.assertEqual(line["source"]["principal"], self.apps["meshed"].spiffe_id)
+        self.assertEqual(self.get("meshed", "/deny").status, 401)
 
     def test_denies_by_deny_behind_an_authorizer_that_allows(self):
         self.assertEqual(self.get("grpc", "/never").body, b"RBAC: access denied")
