@@ -17,6 +17,7 @@ enum class Hollow : uint8_t { kKept, kRemoved };
 // Where a segment's parameters begin: at a ";", or at its escaped form, for servers that unescape
 // before they look.
 size_t FindParameters(absl::string_view path) {
+  if (!absl::StrContains(path, '%')) return path.find(';');
   size_t at = path.find_first_of(";%");
   while (at != absl::string_view::npos && path[at] == '%' &&
          !absl::StartsWithIgnoreCase(path.substr(at), "%3b")) {

@@ -26,9 +26,10 @@ using telemetry::Reason;
 
 constexpr int kMaxChain = 10;
 
-std::shared_ptr<CRYPTO_BUFFER> Share(CRYPTO_BUFFER* buffer) {
-  CRYPTO_BUFFER_up_ref(buffer);
-  return {buffer, [](CRYPTO_BUFFER* shared) { CRYPTO_BUFFER_free(shared); }};
+// A copy: what is received is pooled by its context, and a peer may outlive that.
+std::shared_ptr<CRYPTO_BUFFER> Copy(const CRYPTO_BUFFER* buffer) {
+  return {CRYPTO_BUFFER_new(CRYPTO_BUFFER_data(buffer), CRYPTO_BUFFER_len(buffer), nullptr),
+          [](CRYPTO_BUFFER* copy) { CRYPTO_BUFFER_free(copy); }};
 }
 
 // A stack that borrows: its elements stay with their owner.
@@ -381,7 +382,7 @@ PeerVerdict VerifyPeer(absl::Span<CRYPTO_BUFFER* const> chain, PeerRole role,
   }
   if (RefuseRevoked(keys, bundle, now, rules, verdict)) return verdict;
   verdict.peer = Peer{*std::move(svid.id), Describe(*leaf), not_after,
-                      std::make_shared<const ChainKeys>(std::move(keys)), Share(chain.front())};
+                      std::make_shared<const ChainKeys>(std::move(keys)), Copy(chain.front())};
   return verdict;
 }
 
