@@ -79,7 +79,9 @@ Verdict ReadAnswer(const Provider& provider, int status, const TextHeaders& head
   if (status == 200) {
     verdict.outcome = Verdict::Outcome::kAllowed;
     std::vector<absl::string_view> seen;
-    for (const auto& [name, value] : headers) {
+    for (const auto& header : headers) {
+      const std::string& name = header.first;
+      const std::string& value = header.second;
       if (!MayEdit(name)) continue;
       if (MatchesAny(provider.upstream_on_allow, name)) {
         // Further lines of a name that the authorizer repeats.
