@@ -210,9 +210,9 @@ class Authorizer::Call final : public event::Deletable, private ResponseSink {
     Fail(absl::StrCat("no answer within ", absl::FormatDuration(provider().timeout)));
   }
 
-  void Fail(std::string problem) {
-    Finish(Verdict::Failed(absl::StrCat("ask ", provider().name, " at ", provider().where(), ": ",
-                                        std::move(problem))));
+  void Fail(absl::string_view problem) {
+    Finish(Verdict::Failed(
+        absl::StrCat("ask ", provider().name, " at ", provider().where(), ": ", problem)));
   }
 
   void Finish(Verdict verdict) {

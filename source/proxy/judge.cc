@@ -192,6 +192,8 @@ class Waiting final : public event::Deletable {
       Note(answer.decision, case_.record);
       case_.record.reason = answer.reason;
       case_.record.detail = std::move(answer.detail);
+      // The analyzer loses sight of the reply's owner inside the callback.
+      // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks)
       return std::exchange(decided_,
                            nullptr)(Routing::Refuse(ReplyOf(answer.verdict, case_.request)));
     }
