@@ -15,6 +15,7 @@
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
 #include "source/policy/explain.h"
+#include "source/policy/partial.h"
 #include "source/policy/request.h"
 
 namespace kith::security::v1 {
@@ -58,6 +59,10 @@ class PolicySet {
 
   // Decide() and MatchCustom() with their reasons. Slow.
   Explanation Explain(const Request& request) const;
+
+  // Of a request of which not everything is known: the answer where that makes no difference.
+  // Slow.
+  PartialDecision DecidePartly(const Request& request, const Unknown& unknown) const;
 
   // What to say of a denial that no rule made, for logs: "no rule matched of the ALLOW policies
   // demo/a, demo/b".

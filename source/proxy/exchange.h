@@ -36,6 +36,7 @@ struct RequestRecord {
   bool allowed = false;
   std::string policy;
   int rule = -1;
+  PolicyMarks marks;
   std::string request_principal;  // Whom its verified token is for: "issuer/subject".
   telemetry::Reason reason = telemetry::Reason::kNone;
   std::string detail;                         // For logs only.

@@ -203,6 +203,10 @@ void InboundSession::OnHandshake(const tls::HandshakeResult& handshake) {
 }
 
 void InboundSession::StartProtocol(absl::Span<const uint8_t> first_bytes) {
+  if (facts_.tls_version.empty() && !plaintext_seen_) {
+    plaintext_seen_ = true;
+    worker_.observer.SawPlaintext(remote_, port_.options.port, accepted_);
+  }
   if (protocol_ == mesh::Protocol::kDetect) {
     Detect(first_bytes);
     return;
@@ -267,6 +271,7 @@ policy::Decision InboundSession::DecideTcp() const {
 void InboundSession::StartTunnel(absl::Span<const uint8_t> first_bytes) {
   const policy::Decision decision = DecideTcp();
   worker_.observer.CountDecision(policy::Request::Kind::kTcp, decision);
+  marks_ = worker_.observer.Mark(*worker_.config.policies, Peer(), decision);
   policy_ = std::string(decision.policy);
   rule_ = decision.rule;
   if (!decision.allowed) {
@@ -399,6 +404,8 @@ ConnectionRecord InboundSession::Record() const {
   record.allowed = true;
   record.policy = policy_;
   record.rule = rule_;
+  record.marks = &marks_;
+  record.port = port_.options.port;
   return record;
 }
 

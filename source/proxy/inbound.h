@@ -105,8 +105,10 @@ class InboundSession final : public Session, private net::StreamHandler, public 
   // The decision that let a tunnel through, for its log line.
   std::string policy_;
   int rule_ = -1;
-  std::string path_;            // Normalized, of the request being routed.
-  bool stream_silent_ = false;  // It sent nothing while TLS was awaited.
+  PolicyMarks marks_;
+  bool plaintext_seen_ = false;  // StartProtocol() runs again once the protocol is detected.
+  std::string path_;             // Normalized, of the request being routed.
+  bool stream_silent_ = false;   // It sent nothing while TLS was awaited.
   PeerHeaders peer_headers_;
   std::vector<http::Header> added_;  // To the request being routed.
   bool left_ = false;

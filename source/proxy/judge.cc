@@ -102,6 +102,7 @@ Routing JudgeRequest(WorkerState& worker, const policy::Request& connection, Sto
   const policy::PolicySet& policies = *worker.config.policies;
   const policy::Decision decision = Decide(policies, request);
   worker.observer.CountDecision(request.kind, decision);
+  record.marks = worker.observer.Mark(policies, request, decision);
   record.decided = true;
   record.allowed = decision.allowed;
   record.policy.assign(decision.policy.data(), decision.policy.size());

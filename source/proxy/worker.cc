@@ -273,6 +273,11 @@ void Worker::Query(absl::AnyInvocable<void(const Activity&)> answer) {
   });
 }
 
+void Worker::Look(absl::AnyInvocable<void(const Observer&)> look) {
+  impl_->loop->Post(
+      [impl = impl_.get(), look = std::move(look)]() mutable { look(impl->state.observer); });
+}
+
 void Worker::Stop() {
   if (!impl_->thread.joinable()) return;
   impl_->loop->Stop();

@@ -75,6 +75,9 @@ struct Limits {
   uint32_t request_head_bytes = 32768;
 };
 
+// The most that Options::recent_decisions asks for.
+inline constexpr size_t kMostRecentDecisions = 10'000;
+
 // What decides connections and requests; replaced as a whole, so none sees a mixture.
 struct Config {
   std::shared_ptr<const mesh::Snapshot> snapshot;
@@ -83,6 +86,8 @@ struct Config {
       nullptr;  // Null: tokens are not looked at.
   std::shared_ptr<const ratelimit::RateLimits> rate_limits = nullptr;  // Null: there are none.
 };
+
+class Observer;
 
 class Worker {
  public:
@@ -102,6 +107,8 @@ class Worker {
     uint32_t workers = 1;      // How many share every rate limit.
     telemetry::Shard* metrics = nullptr;
     telemetry::AccessLog::Writer* access_log = nullptr;  // Null: none.
+    std::vector<std::string> access_log_headers;         // Of requests, whose values are logged.
+    size_t recent_decisions = 0;                         // Kept to be explained; zero: none.
     const base::Clock* clock = &base::Clock::System();
   };
 
@@ -134,6 +141,8 @@ class Worker {
   void CutOff(absl::Status status, absl::AnyInvocable<void()> done);
   // Calls back on the worker's loop.
   void Query(absl::AnyInvocable<void(const Activity&)> answer);
+  // The same, for what the worker keeps of the traffic it saw.
+  void Look(absl::AnyInvocable<void(const Observer&)> look);
   void Stop();
 
  private:

@@ -50,6 +50,8 @@ struct Bootstrap {
   base::SocketAddress admin_socket;
   base::SocketAddress monitoring_address;
   std::string access_log;  // Empty: none.
+  std::vector<std::string> access_log_headers;
+  uint32_t recent_decisions = 0;  // Kept by each worker.
   base::LogLevel log_level = base::LogLevel::kInfo;
   uint32_t workers = 1;
   tls::TrustRules rules;  // Where no TrustPolicy says otherwise.

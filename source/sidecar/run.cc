@@ -22,6 +22,7 @@
 #include "source/sidecar/admin.h"
 #include "source/sidecar/break_glass.h"
 #include "source/sidecar/crl_files.h"
+#include "source/sidecar/decisions_admin.h"
 #include "source/sidecar/departure.h"
 #include "source/sidecar/identity_source.h"
 #include "source/sidecar/monitoring.h"
@@ -251,6 +252,10 @@ absl::Status Run(const Bootstrap& bootstrap) {
                           .longest = bootstrap.break_glass_longest,
                           .metrics = &shard});
   admin_options.break_glass = &break_glass;
+  admin_options.decisions = [&](const http::EmbeddedRequest& request,
+                                http::EmbeddedResponder& responder) {
+    return AnswerDecisions({bootstrap, discovery, *workers}, request, responder);
+  };
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<http::EmbeddedServer> admin,
                         CreateAdmin(*loop, std::move(admin_options)));
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<http::EmbeddedServer> monitoring,

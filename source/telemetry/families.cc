@@ -155,6 +155,17 @@ constexpr Family kPolicyDecisions{
     "Authorization decisions (allow, deny) by deciding policy; \"none\" where none decided.",
     kDecision,
     {}};
+constexpr Family kPolicyAudits{"kith_policy_audits_total",
+                               MetricType::kCounter,
+                               "Requests and connections that an AUDIT policy matched.",
+                               kLimit,
+                               {}};
+constexpr Family kPolicyDryRuns{
+    "kith_policy_dry_run_decisions_total",
+    MetricType::kCounter,
+    "What policies that are only tried out would have decided; \"none\" where none would have.",
+    kDecision,
+    {}};
 constexpr Family kTokens{"kith_request_tokens_total",
                          MetricType::kCounter,
                          "Tokens that requests carried, by what became of them.",
@@ -388,6 +399,8 @@ absl::Span<const Family* const> AllFamilies() {
       &kHttpRetries,
       &kUpstreamEjections,
       &kPolicyDecisions,
+      &kPolicyAudits,
+      &kPolicyDryRuns,
       &kTokens,
       &kRateLimitRefusals,
       &kExternalAuthorizations,

@@ -30,6 +30,8 @@ extern const Family kHttpBadRequests;
 extern const Family kHttpRetries;
 extern const Family kUpstreamEjections;
 extern const Family kPolicyDecisions;
+extern const Family kPolicyAudits;
+extern const Family kPolicyDryRuns;
 extern const Family kTokens;
 extern const Family kRateLimitRefusals;
 extern const Family kExternalAuthorizations;

@@ -185,6 +185,11 @@ MeshBuilder::WorkloadView MeshBuilder::ConfigOf(const Workload& workload) const 
     copy.mutable_metadata()->set_name(policy->metadata().name());
     copy.mutable_metadata()->set_namespace_(policy->metadata().namespace_());
     *copy.mutable_spec() = policy->spec();
+    // Of the annotations the one that means something: without it the policy would be enforced.
+    constexpr char kDryRun[] = "istio.io/dry-run";
+    const auto dry_run = policy->metadata().annotations().find(kDryRun);
+    if (dry_run == policy->metadata().annotations().end()) continue;
+    (*copy.mutable_metadata()->mutable_annotations())[kDryRun] = dry_run->second;
   }
   AddRules(*state_, {options_.root_namespace, workload.name_space, labels}, config);
   return view;
