@@ -207,12 +207,6 @@ absl::Status Explainer::ExplainLine(const std::string& text) {
 }
 
 absl::StatusOr<int> Explainer::Run() {
-  if (options_.policies.empty() && options_.socket.empty()) {
-    return absl::InvalidArgumentError("there is nobody to decide: give -f or --socket");
-  }
-  if (!options_.request_id.empty() && options_.socket.empty()) {
-    return absl::InvalidArgumentError("--request-id asks a running sidecar: give --socket");
-  }
   KITH_RETURN_IF_ERROR(Load());
   if (!options_.request_id.empty() || !options_.log_line.empty()) {
     KITH_ASSIGN_OR_RETURN(const std::vector<std::string> lines, Lines());
@@ -261,6 +255,9 @@ void AddExplainCommand(CLI::App& authz, CommandLine& line) {
   command->add_option("--socket", options->socket, "The admin socket of a running sidecar");
   AddMeshOptions(*command, options->mesh);
   command->callback([&line, options] {
+    if (options->socket.empty() && (options->policies.empty() || !options->request_id.empty())) {
+      throw CLI::RequiredError(options->request_id.empty() ? "--file or --socket" : "--socket");
+    }
     line.run = [options](Output output) { return Explainer(*options, output).Run(); };
   });
 }

@@ -73,9 +73,6 @@ void Print(const StrictReadiness& readiness, size_t seen, Output output) {
 }
 
 absl::StatusOr<int> Run(const Options& options, Output output) {
-  if (options.logs.empty() && options.sidecar.empty()) {
-    return absl::InvalidArgumentError("there is nothing to look at: give --log or --sidecar");
-  }
   StrictReadiness readiness;
   size_t seen = options.sidecar.empty() ? 0 : 1;
   KITH_ASSIGN_OR_RETURN(const LogCounts counts,
@@ -155,8 +152,12 @@ void AddStrictReadinessCommand(CLI::App& app, CommandLine& line) {
       ->type_name("FILE");
   command->add_option("--sidecar,--socket", options->sidecar, "Admin socket of a running sidecar")
       ->type_name("SOCKET");
-  command->callback(
-      [&line, options] { line.run = [options](Output output) { return Run(*options, output); }; });
+  command->callback([&line, options] {
+    if (options->logs.empty() && options->sidecar.empty()) {
+      throw CLI::RequiredError("--log or --sidecar");
+    }
+    line.run = [options](Output output) { return Run(*options, output); };
+  });
 }
 
 }  // namespace kith::ctl

@@ -103,6 +103,7 @@ class AuthzToolsTest(unittest.TestCase):
         done = run("authz", "explain", "--socket", self.backend.socket, "--request-id", "nobody")
         self.assertEqual(done.returncode, 1)
         self.assertIn("remembers no request nobody", done.stderr)
+        self.assertEqual(run("authz", "explain", "--request-id", "nobody").returncode, 64)
 
     def test_logs_and_counts_what_audit_and_dry_run_say(self):
         line = self.backend.logged(request_id="idGET-items-17")
@@ -181,7 +182,7 @@ class AuthzToolsTest(unittest.TestCase):
                               for client in clients],
                              [("127.0.0.1", "demo/backend", self.app, 1)])
         self.assertEqual(run("strict-readiness", "--log", self.frontend.access_log).returncode, 0)
-        self.assertEqual(run("strict-readiness").returncode, 65)
+        self.assertEqual(run("strict-readiness").returncode, 64)
 
 
 if __name__ == "__main__":
