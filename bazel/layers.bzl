@@ -4,7 +4,7 @@ LAYERS = [
     ["base"],
     ["capture", "config", "event", "telemetry"],
     ["net", "mesh"],
-    ["tls", "http", "policy", "x509"],
+    ["tls", "http", "policy", "x509", "inject"],
     ["identity", "jwt", "ratelimit", "extauthz"],
     ["control", "proxy"],
     ["sidecar", "controlplane", "ctl"],

@@ -15,8 +15,10 @@ KITH_BUILD_PACKAGES=(
 KITH_DEMO_PACKAGES=(curl jq nginx-light openssl wrk)
 # To run the tests on top of both.
 KITH_TEST_PACKAGES=(
-  apache2 binutils clang-format-14 clang-tidy-14 curl golang-go iproute2 iptables libbenchmark-dev
-  libgmock-dev libgtest-dev nftables nghttp2-client nginx-light nodejs openssl python3 tcpdump
+  apache2 binutils clang-format-14 clang-tidy-14 curl faketime golang-go haproxy iproute2 iptables
+  libbenchmark-dev libgmock-dev libgtest-dev nftables nghttp2-client nginx-light nodejs openssl python3
+  python3-cryptography python3-grpcio python3-jsonpatch python3-jsonschema python3-protobuf python3-yaml
+  tcpdump
 )
 
 # To compare with the proxies people use today (test/benchmark/run.sh).

@@ -18,8 +18,13 @@ BlockPool::BlockPool(size_t max_free) : max_free_(max_free) {}
 
 BlockPool::~BlockPool() {
   KITH_CHECK(outstanding_ == 0, "a byte chain outlives its pool");
+  ReleaseFree();
+}
+
+void BlockPool::ReleaseFree() {
   // One by one: the destructor of a long list would recurse.
   while (free_ != nullptr) free_ = std::move(free_->next);
+  free_count_ = 0;
 }
 
 std::unique_ptr<BlockPool::Block> BlockPool::Take() {

@@ -38,6 +38,9 @@ class BlockPool {
   std::unique_ptr<Block> Take();
   void Return(std::unique_ptr<Block> block);
 
+  // Gives the free blocks back to the heap.
+  void ReleaseFree();
+
   size_t outstanding() const { return outstanding_; }  // Blocks now lent to chains.
 
  private:

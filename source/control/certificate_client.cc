@@ -10,6 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "istio/v1/auth/ca.grpc.pb.h"
+#include "source/base/join_token.h"
+#include "source/base/log.h"
 #include "source/base/status.h"
 #include "source/control/token.h"
 
@@ -55,13 +57,39 @@ CertificateClient::~CertificateClient() {
   calls_->ended.wait(lock, [this] { return calls_->pending.empty(); });
 }
 
+absl::StatusOr<std::string> CertificateClient::Token() const {
+  KITH_ASSIGN_OR_RETURN(std::string token, ReadToken(options_.token_file));
+  if (!IsJoinToken(token)) return token;
+  if (options_.given_tokens == GivenTokens::kIgnored) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the token file ", options_.token_file,
+        " holds a join token, which is for Kith's control plane; put another kind there"));
+  }
+  // Before it is spent.
+  KITH_RETURN_IF_ERROR(CheckReplaceable(options_.token_file));
+  return token;
+}
+
+// On gRPC's thread, before the certificate comes to use: who uses that may read the file.
+void CertificateClient::KeepGivenToken(const grpc::ClientContext& context) const {
+  const auto& metadata = context.GetServerTrailingMetadata();
+  const auto given = metadata.find(base::kGivenTokenMetadata);
+  if (options_.given_tokens == GivenTokens::kIgnored || given == metadata.end()) return;
+  const absl::Status kept =
+      KeepToken(options_.token_file, absl::string_view(given->second.data(), given->second.size()));
+  if (kept.ok()) return;
+  base::Log(base::LogLevel::kError, "control",
+            "the token that came with the certificate cannot be kept; the next renewal may fail",
+            {{"error", std::string(kept.message())}});
+}
+
 void CertificateClient::Sign(identity::SigningRequest request, Done done) {
   const auto answer_later = [this, calls = calls_](absl::Status status, Done later) {
     loop_.Post([calls, status = std::move(status), later = std::move(later)]() mutable {
       if (!calls->closed) later(std::move(status));
     });
   };
-  const absl::StatusOr<std::string> token = ReadToken(options_.token_file);
+  const absl::StatusOr<std::string> token = Token();
   if (!token.ok()) {
     answer_later(base::Annotate(token.status(), kAttempted), std::move(done));
     return;
@@ -93,6 +121,7 @@ void CertificateClient::Finish(const std::shared_ptr<Calls>& calls, Call* call,
                                const grpc::Status& status) {
   absl::StatusOr<identity::SigningReply> reply =
       status.ok() ? ReadReply(call->response) : channel_.Explain(kAttempted, status);
+  if (reply.ok()) KeepGivenToken(call->context);
   const std::lock_guard<std::mutex> lock(calls->mutex);
   calls->pending.erase(call);
   loop_.Post([calls, reply = std::move(reply), owned = std::unique_ptr<Call>(call)]() mutable {

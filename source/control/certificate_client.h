@@ -21,10 +21,16 @@ namespace kith::control {
 
 class CertificateClient : public identity::SigningClient {
  public:
+  // Tokens that come with a certificate.
+  enum class GivenTokens {
+    kIgnored,
+    kKept,  // In place of the token file's.
+  };
   struct Options {
     std::string token_file;       // Read for every request.
     std::string cluster_id = {};  // Sent as "clusterid", which istiod asks for; empty: not sent.
     absl::Duration deadline = absl::Seconds(10);  // Of one request.
+    GivenTokens given_tokens = GivenTokens::kIgnored;
   };
   CertificateClient(event::Loop& loop, Channel& channel, Options options);
   ~CertificateClient() override;
@@ -35,6 +41,8 @@ class CertificateClient : public identity::SigningClient {
   struct Call;
   struct Calls;  // Those on their way, shared with them.
 
+  absl::StatusOr<std::string> Token() const;
+  void KeepGivenToken(const grpc::ClientContext& context) const;
   void Finish(const std::shared_ptr<Calls>& calls, Call* call, const grpc::Status& status);
 
   event::Loop& loop_;

@@ -70,6 +70,11 @@ void DiscoveryClient::Open() {
     Ended(base::Annotate(token.status(), kAttempted));
     return;
   }
+  if (IsJoinToken(*token)) {
+    Ended(absl::FailedPreconditionError(
+        absl::StrCat(kAttempted, ": waits for the token that comes with the first certificate")));
+    return;
+  }
   opened_ = options_.clock->Now();
   DiscoveryStream::Handler& self = *this;
   stream_ = std::make_unique<DiscoveryStream>(loop_, channel_.Get(), *token, self);

@@ -177,9 +177,10 @@ absl::Status ResourceStore::RemoveBundle(const std::string& name) {
 
 absl::Status ResourceStore::TakeWorkload(const Resource& resource) {
   if (resource.name() != kSelf) return absl::InvalidArgumentError("was not asked for");
-  KITH_ASSIGN_OR_RETURN(const auto message, Unpack<mesh::v1::WorkloadConfig>(resource.resource()));
+  KITH_ASSIGN_OR_RETURN(auto message, Unpack<mesh::v1::WorkloadConfig>(resource.resource()));
   KITH_ASSIGN_OR_RETURN(settings_,
                         TranslateWorkload(message, options_.trust_domain, options_.rules));
+  source_ = std::make_shared<const mesh::v1::WorkloadConfig>(std::move(message));
   configured_ = true;
   return absl::OkStatus();
 }
@@ -222,6 +223,7 @@ Update ResourceStore::Current() const {
   update.authentication = settings_.authentication;
   update.rate_limits = settings_.rate_limits;
   update.providers = settings_.providers;
+  update.source = source_;
   update.configured = configured_;
   const auto own = versions_.find(kKinds[1].type_url);
   if (own != versions_.end() && own->second.contains(kSelf)) {

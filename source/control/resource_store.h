@@ -30,6 +30,8 @@ struct Update {
   std::shared_ptr<const jwt::Authentication> authentication;  // Null: no tokens are looked at.
   std::shared_ptr<const ratelimit::RateLimits> rate_limits;   // Null: no limits.
   std::vector<extauthz::Provider> providers;
+  // What all this was made from, for people who ask; null before it has come.
+  std::shared_ptr<const mesh::v1::WorkloadConfig> source;
   std::string version;      // Of the workload's own settings, as the control plane names it.
   bool configured = false;  // Those settings have come.
 };
@@ -92,6 +94,7 @@ class ResourceStore {
   std::map<std::string, tls::TrustBundle::Domain> bundles_;  // By trust domain.
   bool configured_ = false;
   WorkloadSettings settings_;
+  std::shared_ptr<const mesh::v1::WorkloadConfig> source_;  // What they were made from.
   std::map<std::string, std::shared_ptr<const mesh::Service>> services_;
   std::set<std::string> wanted_;
   std::deque<std::string> wanted_order_;  // The oldest first.

@@ -8,7 +8,10 @@
 #include <cstring>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "source/base/atomic_file.h"
+#include "source/base/join_token.h"
 
 namespace kith::control {
 namespace {
@@ -46,6 +49,25 @@ absl::StatusOr<std::string> ReadToken(const std::string& file) {
       std::all_of(text.begin(), text.end(), [](unsigned char c) { return absl::ascii_isgraph(c); });
   if (!sound) return Bad(file, "it holds bytes that no token has; is it a token?");
   return text;
+}
+
+bool IsJoinToken(absl::string_view token) {
+  return absl::StartsWith(token, base::kJoinTokenPrefix);
+}
+
+absl::Status CheckReplaceable(const std::string& file) {
+  const size_t slash = file.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : file.substr(0, slash + 1);
+  if (access(directory.c_str(), W_OK | X_OK) == 0) return absl::OkStatus();
+  return Bad(file, absl::StrCat("it is a join token, which is replaced by another one, and ",
+                                directory, " cannot be written to: ", std::strerror(errno)));
+}
+
+absl::Status KeepToken(const std::string& file, absl::string_view token) {
+  if (token.empty() || token.size() > kMaxTokenBytes) {
+    return absl::InvalidArgumentError("the token that was given is empty or too long");
+  }
+  return base::WriteFileAtomically(file, absl::StrCat(token, "\n"), 0600);
 }
 
 }  // namespace kith::control

@@ -9,6 +9,7 @@
 #include "kith/mesh/v1/resources.pb.h"
 #include "source/base/status.h"
 #include "source/control/known.h"
+#include "source/control/tls_origination.h"
 #include "source/control/traffic_policy.h"
 #include "source/control/trust_rules.h"
 
@@ -77,6 +78,28 @@ absl::StatusOr<base::SpiffeId> Principal(absl::string_view field, const std::str
   return id;
 }
 
+// Null where TLS is not originated.
+absl::StatusOr<std::shared_ptr<const mesh::TlsOrigination>> Origination(
+    const mesh::v1::Service& service, const mesh::v1::ServicePort& port) {
+  if (!port.has_origination()) {
+    if (port.in_band_tls() == mesh::v1::IN_BAND_TLS_UNSPECIFIED) return nullptr;
+    return Bad("ports.inBandTls", "needs ports.origination");
+  }
+  const std::vector<std::string> names(service.subject_alt_names().begin(),
+                                       service.subject_alt_names().end());
+  auto made = TranslateTlsOrigination(port.origination(), service.host(), names);
+  if (!made.ok()) {
+    return absl::Status(made.status().code(),
+                        absl::StrCat("ports.origination: ", made.status().message()));
+  }
+  if (port.in_band_tls() == mesh::v1::POSTGRESQL) made->in_band = mesh::InBandTls::kPostgresql;
+  if (port.in_band_tls() == mesh::v1::MYSQL) made->in_band = mesh::InBandTls::kMysql;
+  if (made->in_band != mesh::InBandTls::kNone && port.protocol() != mesh::v1::ServicePort::TCP) {
+    return Bad("ports.inBandTls", "needs protocol TCP");
+  }
+  return std::make_shared<const mesh::TlsOrigination>(*std::move(made));
+}
+
 absl::StatusOr<std::vector<mesh::ServicePort>> Ports(const mesh::v1::Service& service) {
   if (service.ports().empty()) return Bad("ports", "are missing");
   std::vector<mesh::ServicePort> ports;
@@ -97,6 +120,7 @@ absl::StatusOr<std::vector<mesh::ServicePort>> Ports(const mesh::v1::Service& se
         return Bad("ports.protocol", "is not HTTP, HTTP2 or TCP");
     }
     KITH_ASSIGN_OR_RETURN(port.policy, TranslateTrafficPolicy(from.traffic_policy()));
+    KITH_ASSIGN_OR_RETURN(port.origination, Origination(service, from));
     for (const mesh::ServicePort& other : ports) {
       if (other.number == port.number) {
         return Bad("ports.number", absl::StrCat(port.number, " appears twice"));
@@ -135,6 +159,10 @@ absl::Status AddEndpoint(const ProtoEndpoint& from, const std::vector<base::Spif
       KITH_ASSIGN_OR_RETURN(endpoint.tls, Tls("portTls", own_tls->second));
     }
     endpoint.principals = principals;
+    if (port.origination != nullptr) {
+      endpoint.tls = mesh::EndpointTls::kOriginated;
+      endpoint.origination = port.origination;
+    }
     if (endpoint.tls == mesh::EndpointTls::kMutual && principals.empty()) {
       return Bad("principal", "is required where tls is MUTUAL");
     }
@@ -174,13 +202,6 @@ absl::StatusOr<mesh::CapturedWorkload> Captured(const mesh::v1::CapturedWorkload
 // What judges single requests beside the policies.
 absl::Status TranslateRules(const mesh::v1::WorkloadConfig& config,
                             const policy::PolicySet::Options& options, WorkloadSettings& settings) {
-  for (const security::v1::AuthorizationPolicy& policy : config.authorization_policies()) {
-    if (policy.spec().action() == security::v1::AuthorizationPolicySpec::CUSTOM) {
-      return absl::UnimplementedError(
-          absl::StrCat(policy.metadata().namespace_(), "/", policy.metadata().name(),
-                       ": spec.action: CUSTOM is not enforced by this sidecar"));
-    }
-  }
   const std::vector<security::v1::RequestAuthentication> authentications(
       config.request_authentications().begin(), config.request_authentications().end());
   KITH_ASSIGN_OR_RETURN(settings.authentication, jwt::Authentication::Compile(authentications));

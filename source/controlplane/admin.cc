@@ -12,6 +12,8 @@ namespace kith::controlplane {
 namespace {
 
 constexpr char kJson[] = "application/json";
+constexpr char kTokensPath[] = "/v1/tokens";
+constexpr char kJoinTokensPath[] = "/v1/join-tokens";
 constexpr absl::Duration kDefaultTtl = absl::Hours(24);
 
 struct TokenWish {
@@ -49,26 +51,40 @@ absl::StatusOr<TokenWish> ParseWish(const std::string& body) {
   return wish;
 }
 
-http::EmbeddedResponse CreateToken(const TokenIssuer& tokens, const std::string& body) {
-  const auto wish = ParseWish(body);
-  if (!wish.ok()) return http::ErrorResponse(400, wish.status().message());
-  const auto token =
-      tokens.Create(wish->name_space, wish->service_account, wish->ttl, "admin socket");
-  if (!token.ok()) {
-    return http::ErrorResponse(absl::IsInvalidArgument(token.status()) ? 400 : 503,
-                               token.status().message());
+constexpr char kPeer[] = "admin socket";
+
+// What TokenIssuer or JoinTokens made of a wish.
+template <typename Made>
+http::EmbeddedResponse Tell(const absl::StatusOr<Made>& made, const TokenWish& wish,
+                            const std::string& trust_domain) {
+  if (!made.ok()) {
+    return http::ErrorResponse(absl::IsInvalidArgument(made.status()) ? 400 : 503,
+                               made.status().message());
   }
   http::EmbeddedResponse response{.content_type = kJson, .body = {}, .headers = {}};
   base::JsonWriter json(response.body);
   json.BeginObject();
-  json.Key("token").String(token->token);
-  json.Key("expiresAt").String(JsonTime(token->expires));
+  json.Key("token").String(made->token);
+  json.Key("expiresAt").String(JsonTime(made->expires));
   json.Key("spiffeId")
-      .String(absl::StrCat("spiffe://", tokens.options().trust_domain, "/ns/", wish->name_space,
-                           "/sa/", wish->service_account));
+      .String(absl::StrCat("spiffe://", trust_domain, "/ns/", wish.name_space, "/sa/",
+                           wish.service_account));
   json.EndObject();
   response.body += '\n';
   return response;
+}
+
+http::EmbeddedResponse CreateToken(const AdminOptions& options,
+                                   const http::EmbeddedRequest& request) {
+  const auto wish = ParseWish(request.body);
+  if (!wish.ok()) return http::ErrorResponse(400, wish.status().message());
+  const std::string& trust_domain = options.tokens->options().trust_domain;
+  if (request.path == kJoinTokensPath) {
+    return Tell(options.joins->Create(wish->name_space, wish->service_account, wish->ttl, kPeer),
+                *wish, trust_domain);
+  }
+  return Tell(options.tokens->Create(wish->name_space, wish->service_account, wish->ttl, kPeer),
+              *wish, trust_domain);
 }
 
 http::EmbeddedResponse WrongMethod(absl::string_view allowed) {
@@ -83,11 +99,11 @@ http::EmbeddedResponse Answer(AdminOptions& options, const http::EmbeddedRequest
     if (request.method != "GET" && request.method != "HEAD") return WrongMethod("GET, HEAD");
     return {.content_type = kJson, .body = options.status(), .headers = {}};
   }
-  if (request.path == "/v1/tokens") {
+  if (request.path == kTokensPath || request.path == kJoinTokensPath) {
     if (request.method != "POST") return WrongMethod("POST");
-    return CreateToken(*options.tokens, request.body);
+    return CreateToken(options, request);
   }
-  return Dispatch(options.routes, request, "there is /v1/status, /v1/tokens");
+  return Dispatch(options.routes, request, "there is /v1/status, /v1/tokens, /v1/join-tokens");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // Kubernetes. Who may open the socket may have any identity of the mesh.
 //   GET  /v1/status
 //   POST /v1/tokens {"namespace": …, "serviceAccount": …, "ttl": "24h"}
+//   POST /v1/join-tokens, the same: for a single use
 // and the routes that other parts bring.
 // Threads: the loop's. Owns: the server. What it reports on must outlive it.
 // Errors: Create() when the socket cannot be made; bad requests are answered with {"error": …}.
@@ -14,6 +15,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "source/base/socket_address.h"
+#include "source/controlplane/ca/join_tokens.h"
 #include "source/controlplane/ca/token_issuer.h"
 #include "source/controlplane/route.h"
 #include "source/event/loop.h"
@@ -24,6 +26,7 @@ namespace kith::controlplane {
 struct AdminOptions {
   base::SocketAddress socket;
   const TokenIssuer* tokens = nullptr;
+  JoinTokens* joins = nullptr;
   absl::AnyInvocable<std::string()> status;  // The JSON of GET /v1/status.
   std::vector<Route> routes = {};
 };

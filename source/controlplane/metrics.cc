@@ -35,6 +35,10 @@ void LoopMetrics::CountNack(absl::string_view type) {
   shard_.GetCounter(telemetry::kXdsNacks, {type}).Add();
 }
 
+void LoopMetrics::CountBundleFetch(bool fetched) {
+  shard_.GetCounter(telemetry::kBundleFetches, {fetched ? "ok" : "failed"}).Add();
+}
+
 void LoopMetrics::CountKeyFetch(bool fetched) {
   shard_.GetCounter(telemetry::kKeyFetches, {fetched ? "ok" : "failed"}).Add();
 }

@@ -22,6 +22,7 @@ class LoopMetrics final : public HubObserver {
   void CountNack(absl::string_view type) override;
 
   void CountKeyFetch(bool fetched);
+  void CountBundleFetch(bool fetched);
   // After every reading of the directory.
   void Report(const DirectoryRegistry& registry);
 

@@ -112,6 +112,12 @@ std::vector<std::string> RootRotation::WaitsFor() const {
                                      retiring->root_key_id, ", by ", Text(end)));
     }
   }
+  const absl::Time published = options_.authority->ring().since() + options_.publish;
+  if (options_.authority->ring().phase() == RotationPhase::kAdding &&
+      options_.clock->Now() < published) {
+    reasons.push_back(
+        absl::StrCat("other trust domains that fetch the bundle, until ", Text(published)));
+  }
   return reasons;
 }
 
@@ -260,7 +266,7 @@ void RootRotation::CheckAge(absl::Time now) {
   const bool scheduled = member.made_here && before > absl::ZeroDuration();
   if (scheduled && now >= root.not_after - before && now >= warned_ + kTryAgain) {
     absl::Status started = absl::OkStatus();
-    const auto made = MakeRoot(CaKeyType::kP256, settings.trust_domain, settings.root_lifetime,
+    const auto made = MakeRoot(settings.key_type, settings.trust_domain, settings.root_lifetime,
                                settings.backdate, now);
     started = made.ok() ? Start(*made, RotationMode::kAutomatic, "the schedule") : made.status();
     if (started.ok()) return;

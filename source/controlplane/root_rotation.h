@@ -36,6 +36,9 @@ class RootRotation {
     // How long a phase's conditions must hold before it ends: what a sidecar has acknowledged is
     // still on its way to its workers.
     absl::Duration settle = absl::Seconds(1);
+    // How long a new root is in the bundle before it signs, for those who fetch that and do not
+    // acknowledge it: other trust domains.
+    absl::Duration publish = absl::ZeroDuration();
   };
   enum class Force {
     kNo,

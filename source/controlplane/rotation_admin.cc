@@ -55,7 +55,7 @@ absl::Status Start(RootRotation& rotation, Fields fields) {
     KITH_ASSIGN_OR_RETURN(const bool p384, IsSecond(fields, "keyType", "P-256", "P-384"));
     const AuthorityOptions& settings = rotation.authority().options();
     KITH_ASSIGN_OR_RETURN(
-        root, MakeRoot(p384 ? CaKeyType::kP384 : CaKeyType::kP256, settings.trust_domain,
+        root, MakeRoot(p384 ? x509::KeyType::kP384 : x509::KeyType::kP256, settings.trust_domain,
                        settings.root_lifetime, settings.backdate, settings.clock->Now()));
   }
   KITH_RETURN_IF_ERROR(NothingElse(fields));

@@ -12,6 +12,7 @@
 #include "source/base/status.h"
 #include "source/base/version.h"
 #include "source/controlplane/admin.h"
+#include "source/controlplane/bundle_endpoint.h"
 #include "source/controlplane/ca/audit_log.h"
 #include "source/controlplane/ca/authenticate.h"
 #include "source/controlplane/ca/authority.h"
@@ -20,6 +21,7 @@
 #include "source/controlplane/ca/crl_publisher.h"
 #include "source/controlplane/ca/issue_bounds.h"
 #include "source/controlplane/ca/issued_ledger.h"
+#include "source/controlplane/ca/join_tokens.h"
 #include "source/controlplane/ca/ocsp_responder.h"
 #include "source/controlplane/ca/revocation_list.h"
 #include "source/controlplane/ca/serving_certificate.h"
@@ -30,26 +32,47 @@
 #include "source/controlplane/distribution/discovery_service.h"
 #include "source/controlplane/distribution/hub.h"
 #include "source/controlplane/distribution/server.h"
+#include "source/controlplane/federation.h"
 #include "source/controlplane/issuance_book.h"
+#include "source/controlplane/issuer_keys.h"
 #include "source/controlplane/keys/key_fetch.h"
 #include "source/controlplane/keys/key_keeper.h"
+#include "source/controlplane/kubernetes/object_source.h"
+#include "source/controlplane/kubernetes/publisher.h"
+#include "source/controlplane/kubernetes/token_review.h"
 #include "source/controlplane/metrics.h"
 #include "source/controlplane/monitoring.h"
 #include "source/controlplane/registry/directory_registry.h"
+#include "source/controlplane/registry/name_resolution.h"
 #include "source/controlplane/revocation_admin.h"
 #include "source/controlplane/revocation_status_routes.h"
 #include "source/controlplane/root_rotation.h"
 #include "source/controlplane/rotation_admin.h"
+#include "source/controlplane/signer_watch.h"
 #include "source/controlplane/status_json.h"
+#include "source/controlplane/webhook/webhook.h"
 #include "source/event/loop.h"
 #include "source/event/signal.h"
 #include "source/event/timer.h"
+#include "source/net/resolver.h"
 
 namespace kith::controlplane {
 namespace {
 
 constexpr absl::Duration kStopGrace = absl::Seconds(2);
 constexpr absl::Duration kRotationInterval = absl::Milliseconds(500);
+
+std::vector<mesh::v1::TrustBundle> ToResources(
+    const std::vector<tls::TrustBundle::Domain>& domains) {
+  std::vector<mesh::v1::TrustBundle> bundles;
+  for (const tls::TrustBundle::Domain& domain : domains) {
+    mesh::v1::TrustBundle& bundle = bundles.emplace_back();
+    bundle.set_trust_domain(domain.trust_domain);
+    bundle.set_roots(domain.roots_pem);
+    bundle.set_generation(domain.generation);
+  }
+  return bundles;
+}
 
 }  // namespace
 
@@ -76,7 +99,7 @@ absl::Status Run(const Settings& settings) {
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<CertificateAuthority> authority,
                         CertificateAuthority::Create(std::move(authority_options)));
 
-  // Who may call: tokens made here.
+  // Who may call: tokens made here, or by who is trusted.
   KITH_ASSIGN_OR_RETURN(const std::shared_ptr<const TokenKey> token_key,
                         TokenKey::LoadOrCreate(*state));
   KITH_ASSIGN_OR_RETURN(TokenIssuer::Options token_options,
@@ -84,8 +107,35 @@ absl::Status Run(const Settings& settings) {
   token_options.key = token_key;
   token_options.audit = audit.get();
   const TokenIssuer tokens(token_options);
-  const LocalTokenVerifier verifier(
-      {.key = token_key, .issuer = token_options.issuer, .audience = token_options.audience});
+  KITH_ASSIGN_OR_RETURN(const std::unique_ptr<JoinTokens> joins,
+                        JoinTokens::Open({.state = state.get(),
+                                          .audit = audit.get(),
+                                          .trust_domain = token_options.trust_domain}));
+  LoopMetrics loop_metrics(metrics);
+  KeyKeeper::Options key_options = settings.keys;
+  key_options.fetch = [&settings](const std::string& url, absl::Duration timeout) {
+    return settings.key_fetch.Get(url, timeout);
+  };
+  key_options.count = [&loop_metrics](bool fetched) { loop_metrics.CountKeyFetch(fetched); };
+  IssuerKeys issuer_keys(*loop, key_options, settings.issuers);
+  std::vector<TrustedIssuer> issuers = issuer_keys.issuers();
+  issuers.push_back(OwnIssuer(*token_key, token_options.issuer, token_options.audience));
+  std::vector<std::string> local_issuers;
+  for (const TrustedIssuer& issuer : issuers) local_issuers.push_back(issuer.issuer);
+  const JwtVerifier local_verifier(std::move(issuers));
+  // And a cluster's own.
+  const ApiClient api(settings.kubernetes.value_or(ApiClient::Options()));
+  // A call waits for it on a thread of gRPC's.
+  ApiClient::Options review_options = settings.kubernetes.value_or(ApiClient::Options());
+  review_options.timeout = absl::Seconds(5);
+  const ApiClient reviews(review_options);
+  const TokenReviewVerifier cluster_verifier(
+      {.client = &reviews, .audience = token_options.audience});
+  const EitherVerifier either_verifier(local_verifier, std::move(local_issuers), cluster_verifier);
+  const TokenVerifier& verifier = settings.kubernetes.has_value()
+                                      ? static_cast<const TokenVerifier&>(either_verifier)
+                                      : local_verifier;
+  const JoiningVerifier joining(*joins, verifier);
   CaMetrics ca_metrics(metrics);
   const auto show_ends = [&] {
     absl::Time roots_end = absl::InfinitePast();
@@ -95,23 +145,24 @@ absl::Status Run(const Settings& settings) {
     ca_metrics.SetNotAfter(roots_end, authority->issuer_not_after());
   };
   const Authenticator authenticator(verifier, ca_metrics);
+  const Authenticator joining_authenticator(joining, ca_metrics);
 
   // The mesh's documents, and what sidecars are told of them.
-  LoopMetrics loop_metrics(metrics);
   Hub hub(*loop, {.mesh = settings.mesh,
                   .roster = {},
                   .roster_file = state->File("workloads.json"),
                   .observer = &loop_metrics});
-  KeyKeeper::Options key_options = settings.keys;
-  key_options.fetch = [&settings](const std::string& url, absl::Duration timeout) {
-    return settings.key_fetch.Get(url, timeout);
-  };
-  key_options.count = [&loop_metrics](bool fetched) { loop_metrics.CountKeyFetch(fetched); };
   KeyKeeper keys(*loop, std::move(key_options), [&] { hub.SetState(keys.Resolve()); });
+  net::Resolver resolver(*loop);
   const auto tell = [&](const std::shared_ptr<const MeshState>& mesh) {
     keys.SetState(mesh);
     hub.SetState(keys.Resolve());
   };
+  NameResolution names(*loop, {.resolve =
+                                   [&](const std::string& name, NameResolution::Answer answer) {
+                                     resolver.Resolve(name, std::move(answer));
+                                   },
+                               .changed = [&] { tell(names.state()); }});
   std::unique_ptr<DirectoryRegistry> registry;
   KITH_ASSIGN_OR_RETURN(
       registry, DirectoryRegistry::Create(*loop,
@@ -121,10 +172,22 @@ absl::Status Run(const Settings& settings) {
                                            .watch = {}},
                                           [&](bool changed) {
                                             loop_metrics.Report(*registry);
-                                            if (changed) tell(registry->state());
+                                            if (!changed) return;
+                                            names.SetState(registry->state());
+                                            tell(names.state());
                                           }));
+  std::unique_ptr<ObjectSource> objects;
+  if (settings.kubernetes.has_value()) {
+    KITH_ASSIGN_OR_RETURN(
+        objects, ObjectSource::Create(*loop, {.client = &api},
+                                      [&registry](const ObjectSource::Documents& documents) {
+                                        registry->SetObjects(documents);
+                                      }));
+    registry->SetObjects(objects->documents());
+  }
   loop_metrics.Report(*registry);
-  tell(registry->state());
+  names.SetState(registry->state());
+  tell(names.state());
   KITH_ASSIGN_OR_RETURN(
       const std::unique_ptr<CrlPublisher> crls,
       CrlPublisher::Create({.loop = loop.get(),
@@ -144,6 +207,22 @@ absl::Status Run(const Settings& settings) {
                       .ledger = &ledger,
                       .revocations = revocations.get()});
 
+  // The roots of other trust domains, and the own ones for them.
+  Federation::Options federation_options;
+  federation_options.entries = settings.federation.entries;
+  federation_options.state = state.get();
+  federation_options.count = [&loop_metrics](bool fetched) {
+    loop_metrics.CountBundleFetch(fetched);
+  };
+  const Federation federation(*loop, std::move(federation_options),
+                              [&hub](const std::vector<tls::TrustBundle::Domain>& domains) {
+                                hub.SetFederatedBundles(ToResources(domains));
+                              });
+  KITH_ASSIGN_OR_RETURN(const std::unique_ptr<BundleEndpoint> bundle_endpoint,
+                        BundleEndpoint::Create(*loop, {.settings = settings.federation.endpoint,
+                                                       .authority = authority.get(),
+                                                       .server_names = settings.server_names}));
+
   // The port that sidecars call.
   KITH_ASSIGN_OR_RETURN(IssueBounds::Options bounds_options,
                         IssueBounds::Options::From(settings.config));
@@ -151,11 +230,12 @@ absl::Status Run(const Settings& settings) {
   IssuanceBook issuances;
   CertificateService certificates(
       {.authority = authority.get(),
-       .authenticator = &authenticator,
+       .authenticator = &joining_authenticator,
        .audit = audit.get(),
        .metrics = &ca_metrics,
        .revocations = revocations.get(),
        .bounds = &bounds,
+       .tokens = &tokens,
        .issued = [&loop = *loop, &issuances](const Issuance& issuance) {
          loop.Post([&issuances, issuance, at = absl::Now()] {
            issuances.Note(issuance.caller.name_space, issuance.caller.service_account,
@@ -176,6 +256,29 @@ absl::Status Run(const Settings& settings) {
                                             .chain_file = serving->certificate_file(),
                                             .services = {&certificates, &discovery}}));
 
+  // What the Kubernetes API server asks.
+  std::unique_ptr<Webhook> webhook;
+  if (settings.webhook.has_value()) {
+    KITH_ASSIGN_OR_RETURN(webhook, Webhook::Create(*loop, {.address = settings.webhook->address,
+                                                           .injection = settings.webhook->injection,
+                                                           .policy = settings.policy,
+                                                           .certificate = serving.get(),
+                                                           .metrics = &metrics}));
+    base::Log(base::LogLevel::kInfo, "webhook", "serving",
+              {{"address", webhook->local().ToString()}});
+  }
+
+  std::unique_ptr<RootsPublisher> publisher;
+  if (settings.kubernetes.has_value()) {
+    const auto& cluster = settings.config.kubernetes();
+    publisher = std::make_unique<RootsPublisher>(RootsPublisher::Options{
+        .client = &api,
+        .roots_pem = authority->trust_bundle_pem(),
+        .config_map = cluster.roots_config_map(),
+        .webhooks = settings.webhook.has_value() ? cluster.webhook_configuration() : "",
+        .ignored_namespaces = {}});
+  }
+
   // The root's replacement.
   RootRotation rotation({.authority = authority.get(),
                          .audit = audit.get(),
@@ -183,14 +286,30 @@ absl::Status Run(const Settings& settings) {
                          .distribute =
                              [&](mesh::v1::TrustBundle bundle) {
                                show_ends();
+                               bundle_endpoint->Set(bundle);
                                hub.SetTrustBundle(std::move(bundle));
+                               if (publisher != nullptr) {
+                                 publisher->SetRoots(authority->trust_bundle_pem());
+                               }
                                // What fails now is tried again by the publisher's own timer.
                                if (const absl::Status made = crls->Update(); !made.ok()) {
                                  base::Log(base::LogLevel::kWarning, "ca", made.message());
                                }
                              },
                          .renew_serving = [&] { serving->RenewNow(); },
-                         .metrics = &metrics.AddShard()});
+                         .metrics = &metrics.AddShard(),
+                         // Twice: once may just have passed when the new root came.
+                         .publish = settings.federation.endpoint.address.has_value()
+                                        ? 2 * settings.federation.endpoint.refresh_hint
+                                        : absl::ZeroDuration()});
+  const SignerWatch signer_watch(*loop,
+                                 {.authority = authority.get(), .replaced = [&] {
+                                    show_ends();
+                                    serving->RenewNow();
+                                    if (const absl::Status made = crls->Update(); !made.ok()) {
+                                      base::Log(base::LogLevel::kWarning, "ca", made.message());
+                                    }
+                                  }});
   event::Timer rotation_timer(*loop, [&] { rotation.Tick(); });
   rotation_timer.StartRepeating(kRotationInterval);
 
@@ -204,6 +323,7 @@ absl::Status Run(const Settings& settings) {
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<http::EmbeddedServer> admin,
                         CreateAdmin(*loop, {.socket = settings.admin_socket,
                                             .tokens = &tokens,
+                                            .joins = joins.get(),
                                             .status =
                                                 [&] {
                                                   return StatusJson({.authority = *authority,
@@ -213,9 +333,11 @@ absl::Status Run(const Settings& settings) {
                                                                      .started = started});
                                                 },
                                             .routes = std::move(routes)}));
-  KITH_ASSIGN_OR_RETURN(const std::unique_ptr<http::EmbeddedServer> monitoring,
-                        CreateMonitoring(*loop, settings.monitoring_address, metrics,
-                                         RevocationStatusRoutes(*crls, ocsp)));
+  std::vector<Route> public_routes = RevocationStatusRoutes(*crls, ocsp);
+  public_routes.push_back(bundle_endpoint->BundleRoute());
+  KITH_ASSIGN_OR_RETURN(
+      const std::unique_ptr<http::EmbeddedServer> monitoring,
+      CreateMonitoring(*loop, settings.monitoring_address, metrics, std::move(public_routes)));
 
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<event::Signal> terminate,
                         event::Signal::Create(*loop, SIGTERM, [&] { loop->Stop(); }));

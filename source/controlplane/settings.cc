@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "source/base/spiffe_id.h"
 #include "source/base/status.h"
@@ -67,6 +68,43 @@ absl::Status TakeKeyFetching(const kith::config::v1::KeyFetching& from, Settings
   return absl::OkStatus();
 }
 
+absl::StatusOr<Settings::Webhook> ReadWebhook(const kith::config::v1::ControlPlaneConfig& config) {
+  Settings::Webhook webhook;
+  const std::string& address = config.webhook().address();
+  KITH_ASSIGN_OR_RETURN(webhook.address,
+                        IpAddress("webhook.address", address.empty() ? "0.0.0.0:15017" : address));
+  inject::v1::InjectionConfig injection = config.webhook().injection();
+  if (injection.trust_domain().empty()) injection.set_trust_domain(config.trust_domain());
+  auto options = inject::Options::From(injection);
+  if (!options.ok()) return base::Annotate(options.status(), "webhook.injection");
+  webhook.injection = *std::move(options);
+  return webhook;
+}
+
+absl::StatusOr<ApiClient::Options> ReadKubernetes(kith::config::v1::Kubernetes& cluster) {
+  SetDefault(cluster.mutable_roots_config_map(), "kith-root-cert");
+  SetDefault(cluster.mutable_webhook_configuration(), "kith");
+  ApiClient::Options options;
+  if (cluster.server().empty()) {
+    auto found = ApiClient::Options::InCluster();
+    if (!found.ok()) return Invalid("kubernetes.server", found.status().message());
+    options = *std::move(found);
+  } else {
+    const size_t colon = cluster.server().rfind(':');
+    uint32_t port = 0;
+    if (colon == std::string::npos || colon == 0 ||
+        !absl::SimpleAtoi(cluster.server().substr(colon + 1), &port) || port == 0 || port > 65535) {
+      return Invalid("kubernetes.server",
+                     absl::StrCat("\"", cluster.server(), "\" is not \"host:port\""));
+    }
+    options.host = cluster.server().substr(0, colon);
+    options.port = static_cast<uint16_t>(port);
+  }
+  if (!cluster.ca_file().empty()) options.ca_file = cluster.ca_file();
+  if (!cluster.token_file().empty()) options.token_file = cluster.token_file();
+  return options;
+}
+
 absl::StatusOr<Settings> Check(kith::config::v1::ControlPlaneConfig config) {
   KITH_RETURN_IF_ERROR(FillIn(config));
   Settings settings;
@@ -75,6 +113,8 @@ absl::StatusOr<Settings> Check(kith::config::v1::ControlPlaneConfig config) {
                    absl::StrCat("\"", config.trust_domain(),
                                 "\" is not lower-case letters, digits, '.', - and _"));
   }
+  KITH_ASSIGN_OR_RETURN(settings.federation, FederationSettings::From(config));
+  KITH_ASSIGN_OR_RETURN(settings.issuers, IssuerSettings::From(config));
   for (const std::string& alias : config.trust_domain_aliases()) {
     if (!base::IsTrustDomain(alias)) {
       return Invalid("trustDomainAliases", absl::StrCat("\"", alias, "\" is no trust domain"));
@@ -108,6 +148,12 @@ absl::StatusOr<Settings> Check(kith::config::v1::ControlPlaneConfig config) {
                                             "\" is not debug, info, warning or error"));
   }
   KITH_RETURN_IF_ERROR(TakeKeyFetching(config.key_fetching(), settings));
+  if (config.has_webhook()) {
+    KITH_ASSIGN_OR_RETURN(settings.webhook, ReadWebhook(config));
+  }
+  if (config.has_kubernetes()) {
+    KITH_ASSIGN_OR_RETURN(settings.kubernetes, ReadKubernetes(*config.mutable_kubernetes()));
+  }
   settings.config = std::move(config);
   return settings;
 }

@@ -1,38 +1,32 @@
-// One request of a policy test, read and decided.
+// Requests as tests of policies write them (docs/authorization-tests.md).
 // Threads: one. Owns: nothing between calls. Errors: INVALID_ARGUMENT "file:line: field: ...".
 #pragma once
 
+#include <initializer_list>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "source/config/yaml.h"
-#include "source/http/path.h"
-#include "source/policy/peer_authentication.h"
-#include "source/policy/policy_set.h"
+#include "source/ctl/authz_request.h"
 
 namespace kith::ctl {
 
-// What decides in a suite.
-struct CaseContext {
-  std::string file;
-  std::shared_ptr<const policy::PolicySet> policies;
-  policy::EffectiveMtls mtls;
-  http::PathMode path_mode = http::PathMode::kDecodeAndMergeSlashes;
-  std::vector<std::string> space_delimited;
-};
-
-struct Verdict {
-  bool allowed = false;
-  std::string explanation;
-};
-
-absl::Status FieldError(const CaseContext& context, const config::Node& node,
-                        absl::string_view field, absl::string_view what);
+absl::Status FieldError(absl::string_view file, const config::Node& node, absl::string_view field,
+                        absl::string_view what);
 // An error for a member of `node` that is none of `known`.
-absl::Status CheckMembers(const CaseContext& context, const config::Node& node,
-                          absl::string_view field, std::initializer_list<absl::string_view> known);
+absl::Status CheckMembers(absl::string_view file, const config::Node& node, absl::string_view field,
+                          std::initializer_list<absl::string_view> known);
+// A scalar's text, numbers and booleans as they are written; empty for what is not there.
+absl::StatusOr<std::string> TextOf(absl::string_view file, const config::Node* node,
+                                   absl::string_view field);
 
-// `request` is the case's map.
-absl::StatusOr<Verdict> DecideCase(const CaseContext& context, const config::Node& request);
+// The payload of a token.
+policy::Claim ClaimOf(const config::Node& node);
+// An IP address, without a port. INVALID_ARGUMENT quotes the text.
+absl::StatusOr<base::SocketAddress> IpOf(absl::string_view text);
+
+// `node` is the case's map.
+absl::StatusOr<AuthzRequest> ReadRequest(absl::string_view file, const config::Node& node);
 
 }  // namespace kith::ctl

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -14,15 +13,18 @@
 #include "nlohmann/json.hpp"
 #include "source/base/status.h"
 #include "source/config/document.h"
+#include "source/ctl/authz_explain.h"
+#include "source/ctl/authz_lint.h"
+#include "source/ctl/authz_options.h"
+#include "source/ctl/authz_replay.h"
+#include "source/ctl/authz_suggest.h"
 #include "source/ctl/authz_suite.h"
+#include "source/ctl/strict_readiness.h"
 
 namespace kith::ctl {
 namespace {
 
 using nlohmann::json;
-
-constexpr int kFailed = 1;
-constexpr int kBadData = 65;
 
 constexpr char kTestFooter[] = R"(Examples:
   kithctl authz test suite.yaml                   policies written in the suite
@@ -36,38 +38,6 @@ struct TestOptions {
   std::vector<std::string> suites;
   std::vector<std::string> policies;
 };
-
-// The file itself, or the YAML files of a folder and below it, in the order of their names.
-absl::StatusOr<std::vector<std::string>> FilesOf(const std::string& path) {
-  std::error_code error;
-  if (!std::filesystem::is_directory(path, error)) return std::vector<std::string>{path};
-  std::vector<std::string> files;
-  for (std::filesystem::recursive_directory_iterator entry(path, error), end;
-       !error && entry != end; entry.increment(error)) {
-    const std::string extension = entry->path().extension();
-    if (extension == ".yaml" || extension == ".yml" || extension == ".json") {
-      files.push_back(entry->path());
-    }
-  }
-  if (error) {
-    return absl::InvalidArgumentError(absl::StrCat("read ", path, ": ", error.message()));
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
-absl::StatusOr<std::vector<config::Document>> ReadPolicies(const std::vector<std::string>& paths) {
-  std::vector<config::Document> documents;
-  for (const std::string& path : paths) {
-    KITH_ASSIGN_OR_RETURN(const std::vector<std::string> files, FilesOf(path));
-    for (const std::string& file : files) {
-      KITH_ASSIGN_OR_RETURN(const std::string text, config::ReadFile(file));
-      KITH_ASSIGN_OR_RETURN(std::vector<config::Document> more, config::ParseDocuments(text, file));
-      std::move(more.begin(), more.end(), std::back_inserter(documents));
-    }
-  }
-  return documents;
-}
 
 std::string Xml(absl::string_view text) {
   return absl::StrReplaceAll(
@@ -118,7 +88,7 @@ void Print(const std::vector<CaseResult>& results, int failed, Output output) {
 
 absl::StatusOr<int> RunTests(const TestOptions& options, Output output) {
   KITH_ASSIGN_OR_RETURN(const std::vector<config::Document> policies,
-                        ReadPolicies(options.policies));
+                        ReadDocuments(options.policies));
   std::vector<CaseResult> results;
   bool unreadable = false;
   for (const std::string& path : options.suites) {
@@ -139,7 +109,7 @@ absl::StatusOr<int> RunTests(const TestOptions& options, Output output) {
       results.begin(), results.end(), [](const CaseResult& result) { return !result.passed; }));
   Print(results, failed, output);
   if (unreadable) return kBadData;
-  return failed > 0 ? kFailed : EXIT_SUCCESS;
+  return failed > 0 ? kNo : EXIT_SUCCESS;
 }
 
 }  // namespace
@@ -157,6 +127,11 @@ void AddAuthzCommands(CLI::App& app, CommandLine& line) {
   test->callback([&line, options] {
     line.run = [options](Output output) { return RunTests(*options, output); };
   });
+  AddExplainCommand(*authz, line);
+  AddLintCommand(*authz, line);
+  AddReplayCommand(*authz, line);
+  AddSuggestCommand(*authz, line);
+  AddStrictReadinessCommand(app, line);
 }
 
 }  // namespace kith::ctl

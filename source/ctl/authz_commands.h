@@ -1,4 +1,4 @@
-// `kithctl authz …`: policies without a mesh.
+// `kithctl authz …`: policies without a mesh, or beside one; and strict-readiness.
 // Threads: one. Owns: nothing. Errors: INVALID_ARGUMENT for files that cannot be read.
 #pragma once
 

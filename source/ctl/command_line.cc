@@ -11,23 +11,35 @@
 namespace kith::ctl {
 namespace {
 
-void AddTokenCommands(CLI::App& app, CommandLine& line) {
+void AddTokenCommand(CLI::App* command, TokenRequest::Use use, const char* ttl, CommandLine& line) {
   auto request = std::make_shared<TokenRequest>();
-  CLI::App* token = app.add_subcommand("token", "Tokens that sidecars prove themselves with");
-  token->require_subcommand(1);
-  CLI::App* create = token->add_subcommand("create", "Make a token for one service account");
-  create->add_option("--namespace", request->name_space, "Namespace of the workload")->required();
-  create->add_option("--service-account", request->service_account, "Its service account")
+  request->use = use;
+  command->add_option("--namespace", request->name_space, "Namespace of the workload")->required();
+  command->add_option("--service-account", request->service_account, "Its service account")
       ->required();
-  create->add_option("--ttl", request->ttl, "How long it is valid: 30m, 24h, …")
-      ->default_val("24h");
-  create->add_option("--file", request->file,
-                     "Write it to this file (mode 0600) instead of standard output");
-  create->callback([&line, request] {
+  command->add_option("--ttl", request->ttl, "How long it is valid: 30m, 24h, …")->default_val(ttl);
+  command->add_option("--file", request->file,
+                      "Write it to this file (mode 0600) instead of standard output");
+  command->callback([&line, request] {
     line.RunStatus([&line, request](Output output) {
       return CreateToken(line.ControlPlane(), *request, output);
     });
   });
+}
+
+void AddTokenCommands(CLI::App& app, CommandLine& line) {
+  CLI::App* token = app.add_subcommand("token", "Tokens that sidecars prove themselves with");
+  token->require_subcommand(1);
+  token->footer(R"(Examples:
+  kithctl token create --namespace demo --service-account backend --file /run/kith/token
+  kithctl token join --namespace demo --service-account backend --ttl 15m)");
+  AddTokenCommand(token->add_subcommand("create", "Make a token for one service account"),
+                  TokenRequest::Use::kAny, "24h", line);
+  AddTokenCommand(
+      token->add_subcommand("join",
+                            "Make a token for a machine that joins: it can be used once, and is "
+                            "replaced by one that its sidecar keeps up to date"),
+      TokenRequest::Use::kJoin, "1h", line);
 }
 
 void AddCertificateCommands(CLI::App& app, CommandLine& line) {

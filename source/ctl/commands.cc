@@ -223,9 +223,10 @@ absl::Status CreateToken(const AdminClient& control_plane, const TokenRequest& r
                          Output output) {
   KITH_ASSIGN_OR_RETURN(
       const json answer,
-      control_plane.Post("/v1/tokens", {{"namespace", request.name_space},
-                                        {"serviceAccount", request.service_account},
-                                        {"ttl", request.ttl}}));
+      control_plane.Post(request.use == TokenRequest::Use::kJoin ? "/v1/join-tokens" : "/v1/tokens",
+                         {{"namespace", request.name_space},
+                          {"serviceAccount", request.service_account},
+                          {"ttl", request.ttl}}));
   const std::string token = Text(answer, "token");
   if (request.file.empty()) {
     if (output == Output::kJson) {

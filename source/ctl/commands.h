@@ -17,6 +17,11 @@ absl::Status ShowMesh(const AdminClient& control_plane, Output output);
 absl::Status ShowSidecar(const AdminClient& sidecar, Output output);
 
 struct TokenRequest {
+  enum class Use {
+    kAny,   // Until it ends.
+    kJoin,  // Once.
+  };
+  Use use = Use::kAny;
   std::string name_space;
   std::string service_account;
   std::string ttl;   // As typed: "24h".

@@ -6,6 +6,7 @@
 #include "CLI/CLI.hpp"
 #include "source/ctl/authz_commands.h"
 #include "source/ctl/command_line.h"
+#include "source/ctl/inject_commands.h"
 
 namespace {
 
@@ -45,6 +46,7 @@ int main(int argc, char** argv) {
   kith::ctl::AddBreakGlassCommands(app, line);
   kith::ctl::AddCaCommands(app, line);
   kith::ctl::AddAuthzCommands(app, line);
+  kith::ctl::AddInjectCommands(app, line);
 
   try {
     app.parse(argc, argv);

@@ -1,12 +1,16 @@
 #include "source/extauthz/provider.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "kith/meshconfig/v1/mesh_config.pb.h"
 #include "source/base/status.h"
+#include "source/extauthz/verdict.h"
+#include "source/http/characters.h"
 
 namespace kith::extauthz {
 namespace {
@@ -18,6 +22,36 @@ absl::Status Invalid(absl::string_view field, absl::string_view what) {
 template <typename Values>
 std::vector<std::string> Strings(const Values& values) {
   return {values.begin(), values.end()};
+}
+
+constexpr int kMaxNames = 64;
+
+// Names of headers, or patterns of them, that mean something.
+absl::Status CheckNames(absl::string_view field, const std::vector<std::string>& names) {
+  const std::string list = absl::StrCat("envoyExtAuthzHttp.", field);
+  if (names.size() > kMaxNames) return Invalid(list, absl::StrCat("more than ", kMaxNames));
+  for (size_t i = 0; i < names.size(); ++i) {
+    absl::string_view name = names[i];
+    if (!absl::ConsumeSuffix(&name, "*")) (void)absl::ConsumePrefix(&name, "*");
+    const bool token = std::all_of(
+        name.begin(), name.end(), [](char c) { return c != '*' && http::Is(http::kTokenChar, c); });
+    if (names[i].empty() || !token) {
+      return Invalid(absl::StrCat(list, "[", i, "]"),
+                     "is no header's name, with a \"*\" at one end at most");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckAdditional(const std::vector<std::pair<std::string, std::string>>& headers) {
+  constexpr absl::string_view kField = "envoyExtAuthzHttp.includeAdditionalHeadersInCheck";
+  if (headers.size() > kMaxNames) return Invalid(kField, absl::StrCat("more than ", kMaxNames));
+  for (const auto& [name, value] : headers) {
+    if (!MayEdit(name) || !IsSoundValue(value)) {
+      return Invalid(kField, absl::StrCat("\"", name, "\" is no header that can be added"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 // What both kinds have.
@@ -46,6 +80,8 @@ absl::Status TakeCommon(const Message& from, Provider& provider) {
 
 }  // namespace
 
+std::string Provider::where() const { return absl::StrCat(service, ":", port); }
+
 absl::StatusOr<Provider> Provider::From(const meshconfig::v1::ExtensionProvider& from) {
   using meshconfig::v1::ExtensionProvider;
   Provider provider;
@@ -72,12 +108,15 @@ absl::StatusOr<Provider> Provider::From(const meshconfig::v1::ExtensionProvider&
   for (const auto& [name, value] : http.include_additional_headers_in_check()) {
     provider.additional_headers.emplace_back(name, value);
   }
+  std::sort(provider.additional_headers.begin(), provider.additional_headers.end());
   provider.upstream_on_allow = Strings(http.headers_to_upstream_on_allow());
   provider.downstream_on_deny = Strings(http.headers_to_downstream_on_deny());
-  if (http.headers_to_downstream_on_allow_size() > 0) {
-    return absl::UnimplementedError(
-        "envoyExtAuthzHttp.headersToDownstreamOnAllow: is not supported yet; remove it");
-  }
+  provider.downstream_on_allow = Strings(http.headers_to_downstream_on_allow());
+  KITH_RETURN_IF_ERROR(CheckNames("includeRequestHeadersInCheck", provider.request_headers));
+  KITH_RETURN_IF_ERROR(CheckNames("headersToUpstreamOnAllow", provider.upstream_on_allow));
+  KITH_RETURN_IF_ERROR(CheckNames("headersToDownstreamOnDeny", provider.downstream_on_deny));
+  KITH_RETURN_IF_ERROR(CheckNames("headersToDownstreamOnAllow", provider.downstream_on_allow));
+  KITH_RETURN_IF_ERROR(CheckAdditional(provider.additional_headers));
   return provider;
 }
 

@@ -1,6 +1,6 @@
 // An external authorizer as a mesh's configuration describes it (Istio's extensionProviders).
 // Threads: plain values. Owns: itself.
-// Errors: From() begins with the field; UNIMPLEMENTED for what this version does not do.
+// Errors: From() begins with the field.
 #pragma once
 
 #include <string>
@@ -26,14 +26,21 @@ struct Provider {
   absl::Duration timeout = absl::Seconds(600);
   bool fail_open = false;     // Whether its failures let requests pass.
   int status_on_error = 403;  // What is answered when they do not.
-  // kHttp only. A trailing "*" makes a header's name a prefix.
+  // kHttp only. A "*" at the end of a header's name makes it a prefix, one at its beginning a
+  // suffix.
   std::string path_prefix;
   std::vector<std::string> request_headers;
   std::vector<std::pair<std::string, std::string>> additional_headers;
   std::vector<std::string> upstream_on_allow;
-  std::vector<std::string> downstream_on_deny;
+  std::vector<std::string> downstream_on_deny;  // None: all of them.
+  std::vector<std::string> downstream_on_allow;
 
   std::vector<std::string> addresses;  // "ip:port" or "host:port"; none: it cannot be asked.
+
+  friend bool operator==(const Provider&, const Provider&) = default;
+
+  // Its host and port, for people.
+  std::string where() const;
 
   static absl::StatusOr<Provider> From(const meshconfig::v1::ExtensionProvider& from);
 };

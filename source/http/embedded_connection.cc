@@ -89,6 +89,7 @@ void EmbeddedConnection::OnRequestHead(const RequestHead& head) {
   const PathOutcome outcome =
       NormalizePath(PathMode::kDecodeAndMergeSlashes, head.path, normalized);
   if (IsRefused(outcome)) return refuse(400, "the path has a malformed escape or a null byte");
+  request_.target = std::string(head.path);
   const absl::string_view target =
       outcome == PathOutcome::kChanged ? absl::string_view(normalized) : head.path;
   const size_t query = target.find('?');

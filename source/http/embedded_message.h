@@ -20,6 +20,7 @@ struct EmbeddedRequest {
   std::string method;
   std::string path;       // Normalized (http/path.h), without the query.
   QueryParameters query;  // Decoded, in order.
+  std::string target;     // As it was sent: for what a path may carry beside a path.
   std::vector<std::pair<std::string, std::string>> headers;  // In order.
   std::string body;
 

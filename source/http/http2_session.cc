@@ -100,7 +100,7 @@ int Http2Session::OnBlockEnd(int32_t id, BlockEnd end) {
     }
     // The handler may have answered and gone already.
     stream = Find(id);
-    if (stream == nullptr) return 0;
+    if (stream == nullptr || stream->released) return 0;
     stream->handler = handler;
   } else if (stream->handler == nullptr) {
     return 0;
@@ -335,6 +335,7 @@ void Http2Session::Release(int32_t id) {
     return;
   }
   stream->handler = nullptr;
+  stream->released = true;
   if (stream->peer_ended) return;
   Consume(id, stream->unread);
   if (stream->end_sent) StopPeer(id);

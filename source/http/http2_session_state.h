@@ -33,6 +33,7 @@ struct Http2Session::Stream {
   bool above_watermark = false;
   bool head_received = false;
   bool peer_ended = false;
+  bool released = false;
   bool refused = false;  // Its message is malformed: it is about to be reset.
 };
 

@@ -16,6 +16,7 @@
 #include "absl/types/optional.h"
 #include "source/base/socket_address.h"
 #include "source/base/spiffe_id.h"
+#include "source/mesh/tls_origination.h"
 #include "source/mesh/traffic_policy.h"
 
 namespace kith::mesh {
@@ -25,7 +26,11 @@ namespace kith::mesh {
 enum class Protocol : uint8_t { kHttp, kHttp2, kTcp, kDetect };
 
 // How an endpoint is spoken to.
-enum class EndpointTls : uint8_t { kMutual, kPlaintext };
+enum class EndpointTls : uint8_t {
+  kMutual,
+  kPlaintext,
+  kOriginated,  // A server outside the mesh: TLS as the service's DestinationRule says.
+};
 
 // PeerAuthentication, after precedence: what an inbound port accepts.
 enum class MtlsMode : uint8_t { kStrict, kPermissive, kDisable };
@@ -43,6 +48,7 @@ struct Endpoint {
   uint32_t weight = 1;
   // The local IP address to connect from; none lets the kernel choose.
   base::SocketAddress source;
+  std::shared_ptr<const TlsOrigination> origination = {};  // Never null for kOriginated.
 };
 
 struct ServicePort {
@@ -50,6 +56,8 @@ struct ServicePort {
   Protocol protocol = Protocol::kTcp;
   std::vector<Endpoint> endpoints;
   TrafficPolicy policy = {};
+  // Of all its endpoints; null: each is spoken to as it accepts.
+  std::shared_ptr<const TlsOrigination> origination = {};
 };
 
 // A workload that answers every port at one address, for connections to that address.

@@ -13,6 +13,9 @@ namespace {
 
 constexpr size_t kMaxBuffers = 64;
 
+// A write of so much is worth a system call of its own: it spares a copy.
+constexpr size_t kDirect = size_t{64} * 1024;
+
 // The front of a chain as libuv wants it.
 struct Buffers {
   explicit Buffers(const base::ByteChain& chain) {
@@ -119,6 +122,8 @@ void UvSocket::OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer
 
 void UvSocket::Write(absl::Span<const uint8_t> bytes) {
   if (closing_ || writing_ != Writing::kOpen || bytes.empty()) return;
+  if (bytes.size() >= kDirect && output_.empty()) bytes.remove_prefix(SendDirectly(bytes));
+  if (bytes.empty()) return;
   output_.Append(bytes);
   NoteBuffered();
 }
@@ -127,6 +132,16 @@ void UvSocket::Write(base::ByteChain&& bytes) {
   if (closing_ || writing_ != Writing::kOpen) return bytes.Clear();
   output_.Append(std::move(bytes));
   NoteBuffered();
+}
+
+size_t UvSocket::SendDirectly(absl::Span<const uint8_t> bytes) {
+  uv_buf_t buffer = uv_buf_init(reinterpret_cast<char*>(const_cast<uint8_t*>(bytes.data())),
+                                static_cast<unsigned>(bytes.size()));
+  const int sent = uv_try_write(&handle_.stream, &buffer, 1);
+  // A failure is met again, and reported, when the rest is flushed.
+  if (sent <= 0) return 0;
+  sent_ += static_cast<uint64_t>(sent);
+  return static_cast<size_t>(sent);
 }
 
 void UvSocket::NoteBuffered() {

@@ -86,6 +86,8 @@ class UvSocket final : private event::EndOfTurn, private event::Lingering {
   static void OnHandleClosed(uv_handle_t* handle) noexcept;
 
   void Flush();
+  // How many of the bytes went out.
+  size_t SendDirectly(absl::Span<const uint8_t> bytes);
   bool SendNow();        // False once the socket has failed.
   bool SendWhenReady();  // Likewise.
   void NoteSent(size_t bytes);

@@ -14,16 +14,28 @@ namespace {
 // What becomes of a segment that is empty or "." once its parameters are gone.
 enum class Hollow : uint8_t { kKept, kRemoved };
 
+// Where a segment's parameters begin: at a ";", or at its escaped form, for servers that unescape
+// before they look.
+size_t FindParameters(absl::string_view path) {
+  if (!absl::StrContains(path, '%')) return path.find(';');
+  size_t at = path.find_first_of(";%");
+  while (at != absl::string_view::npos && path[at] == '%' &&
+         !absl::StartsWithIgnoreCase(path.substr(at), "%3b")) {
+    at = path.find_first_of(";%", at + 1);
+  }
+  return at;
+}
+
 // The path without parameters (";name=value"), as servers see it that drop them: each segment cut
-// at its first ";", and with kRemoved also without the segments that the cut left empty or ".".
-// `out` is as long as `path`.
+// at its first ";" or "%3b", and with kRemoved also without the segments that the cut left empty or
+// ".". `out` is as long as `path`.
 absl::string_view WithoutParameters(absl::string_view path, Hollow hollow, char* out) {
   size_t size = 0;
   while (!path.empty()) {
     const size_t begin = path[0] == '/' ? 1 : 0;
     const absl::string_view segment = path.substr(0, path.find('/', begin));
     path.remove_prefix(segment.size());
-    absl::string_view piece = segment.substr(0, segment.find(';'));
+    absl::string_view piece = segment.substr(0, FindParameters(segment));
     const absl::string_view name = piece.substr(begin);
     const bool cut = piece.size() < segment.size();
     if (hollow == Hollow::kRemoved && cut && (name.empty() || name == ".")) {
@@ -59,6 +71,10 @@ bool IsHttpOnly(Attribute attribute) {
     default:
       return false;
   }
+}
+
+bool IsOfCertificate(Attribute attribute) {
+  return attribute >= Attribute::kCertificateCn && attribute <= Attribute::kCertificateExtension;
 }
 
 Values Attributes::One(absl::string_view text) {
@@ -157,7 +173,9 @@ Values Attributes::Paths(Reading reading) {
   if (!request_.has_path || request_.path.empty()) return {};
   const absl::string_view path = request_.path;
   paths_[0] = path;
-  if (reading == Reading::kAsSent || !absl::StrContains(path, ';')) return {{paths_, 1}, true};
+  if (reading == Reading::kAsSent || FindParameters(path) == absl::string_view::npos) {
+    return {{paths_, 1}, true};
+  }
   if (path.size() > kMaxWidenedPath) return {{paths_, 1}, false};
   if (path_count_ == 0) {
     paths_[1] = WithoutParameters(path, Hollow::kKept, path_buffer_[0].data());

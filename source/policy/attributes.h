@@ -46,6 +46,8 @@ inline constexpr int kIndexedAttributes = static_cast<int>(Attribute::kHost) + 1
 
 // Whether TCP streams lack it.
 bool IsHttpOnly(Attribute attribute);
+// Whether the peer's certificate says it.
+bool IsOfCertificate(Attribute attribute);
 
 // How far a text is taken. Where a missed match would let a request through (the positive lists of
 // a DENY, the negative ones of an ALLOW), spellings count too that servers read as the same: a path

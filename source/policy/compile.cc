@@ -89,6 +89,8 @@ class Compiler {
       };
       tables_->reads_paths |= !dry && reads(Attribute::kPath);
       tables_->reads_headers |= reads(Attribute::kHeader);
+      tables_->reads_certificates |=
+          AnyPredicate(rule, [](const Predicate& p) { return IsOfCertificate(p.attribute); });
       AddForTcp(rule, effect, list.tcp);
       list.http.push_back(std::move(rule));
     }

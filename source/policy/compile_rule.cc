@@ -27,6 +27,14 @@ std::string HexText(absl::string_view written) {
   return absl::StrReplaceAll(absl::AsciiStrToLower(written), {{":", ""}});
 }
 
+// Nor do leading zeros count in a serial, which is a number.
+std::string SerialText(absl::string_view written) {
+  const std::string text = HexText(written);
+  absl::string_view digits = text;
+  while (digits.size() > 1 && digits[0] == '0' && digits[1] != '*') digits.remove_prefix(1);
+  return std::string(digits);
+}
+
 void AddPatterns(const std::string& value, const RuleContext& context, const Predicate& predicate,
                  std::vector<Pattern>& out) {
   switch (predicate.attribute) {
@@ -72,6 +80,8 @@ void AddPatterns(const std::string& value, const RuleContext& context, const Pre
       }
       break;
     case Attribute::kCertificateSerial:
+      out.push_back(Pattern::Text(SerialText(value), value));
+      return;
     case Attribute::kCertificateFingerprint:
       out.push_back(Pattern::Text(HexText(value), value));
       return;

@@ -5,6 +5,7 @@
 #include "source/base/status.h"
 #include "source/policy/compile.h"
 #include "source/policy/explain.h"
+#include "source/policy/partial.h"
 #include "source/policy/tables.h"
 
 namespace kith::policy {
@@ -72,10 +73,14 @@ Decision PolicySet::Decide(const Request& request) const {
   Decision decision = DecideBy(*tables_, tables_->deny, tables_->allow, tables_->default_deny,
                                request.kind, attributes);
   if (!tables_->audit.empty()) {
-    decision.audit = tables_->audit.IndexFor(request.kind).Find(attributes).rule != nullptr;
+    const RuleMatch match = tables_->audit.IndexFor(request.kind).Find(attributes);
+    decision.audit = match.rule != nullptr;
+    if (decision.audit) decision.audit_policy = tables_->policies[match.rule->policy].name;
   }
   return decision;
 }
+
+bool PolicySet::asks() const { return !tables_->custom.empty(); }
 
 bool PolicySet::has_dry_run() const {
   return !tables_->dry_deny.empty() || tables_->dry_default_deny;
@@ -91,8 +96,13 @@ Explanation PolicySet::Explain(const Request& request) const {
   return policy::Explain(*this, *tables_, request);
 }
 
+PartialDecision PolicySet::DecidePartly(const Request& request, const Unknown& unknown) const {
+  return policy::DecidePartly(*tables_, request, unknown);
+}
+
 const std::string& PolicySet::unmatched() const { return tables_->unmatched; }
 bool PolicySet::reads_paths() const { return tables_->reads_paths; }
 bool PolicySet::reads_headers() const { return tables_->reads_headers; }
+bool PolicySet::reads_certificates() const { return tables_->reads_certificates; }
 
 }  // namespace kith::policy

@@ -15,6 +15,7 @@
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
 #include "source/policy/explain.h"
+#include "source/policy/partial.h"
 #include "source/policy/request.h"
 
 namespace kith::security::v1 {
@@ -45,6 +46,8 @@ class PolicySet {
 
   ~PolicySet();
 
+  // Whether there is any CUSTOM policy.
+  bool asks() const;
   // CUSTOM, the first question: whom to ask before Decide(). Nothing: nobody. It is asked before
   // tokens are verified and reads no claims.
   absl::optional<CustomMatch> MatchCustom(const Request& request) const;
@@ -59,6 +62,10 @@ class PolicySet {
   // Decide() and MatchCustom() with their reasons. Slow.
   Explanation Explain(const Request& request) const;
 
+  // Of a request of which not everything is known: the answer where that makes no difference.
+  // Slow.
+  PartialDecision DecidePartly(const Request& request, const Unknown& unknown) const;
+
   // What to say of a denial that no rule made, for logs: "no rule matched of the ALLOW policies
   // demo/a, demo/b".
   const std::string& unmatched() const;
@@ -68,6 +75,8 @@ class PolicySet {
   bool reads_paths() const;
   // Whether any rule reads headers: otherwise Request::headers may stay empty.
   bool reads_headers() const;
+  // Whether any rule reads the peer's certificate: otherwise Request::certificate may stay null.
+  bool reads_certificates() const;
 
  private:
   explicit PolicySet(std::unique_ptr<const Tables> tables);

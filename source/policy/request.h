@@ -64,7 +64,8 @@ struct Decision {
   // The clauses of the rule that matched, as indexes; -1 where the rule has none.
   int from = -1;
   int to = -1;
-  bool audit = false;  // An AUDIT policy marks the request.
+  bool audit = false;              // An AUDIT policy marks the request:
+  absl::string_view audit_policy;  // "namespace/name" of the first that does.
 };
 
 // A CUSTOM rule that matched: whom to ask before anything else is decided.

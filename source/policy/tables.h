@@ -44,6 +44,7 @@ struct Tables {
   std::string unmatched;  // Names the ALLOW policies; see PolicySet::unmatched().
   bool reads_paths = false;
   bool reads_headers = false;
+  bool reads_certificates = false;
 };
 
 }  // namespace kith::policy

@@ -1,9 +1,12 @@
 #include "source/policy/validate.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/types/optional.h"
 #include "kith/security/v1/authorization_policy.pb.h"
 #include "source/base/status.h"
+#include "source/policy/condition_key.h"
 #include "source/policy/select.h"
 #include "source/policy/validate_rule.h"
 
@@ -128,6 +131,41 @@ absl::Status CheckPolicy(const AuthorizationPolicy& policy, absl::string_view ro
   return absl::OkStatus();
 }
 
+bool IsHttp(const Operation& to) {
+  return to.methods_size() + to.not_methods_size() + to.paths_size() + to.not_paths_size() +
+             to.hosts_size() + to.not_hosts_size() >
+         0;
+}
+
+bool NamesPorts(const google::protobuf::RepeatedPtrField<security::v1::Condition>& when) {
+  return std::any_of(when.begin(), when.end(), [](const security::v1::Condition& condition) {
+    return condition.key() == "destination.port" && !condition.values().empty();
+  });
+}
+
+// Whatever of the rule matches, its port does.
+bool NamesPorts(const security::v1::Rule& rule) {
+  if (NamesPorts(rule.when())) return true;
+  return !rule.to().empty() &&
+         std::all_of(rule.to().begin(), rule.to().end(), [](const security::v1::Rule::To& to) {
+           return !to.operation().ports().empty();
+         });
+}
+
+bool AsksForTokens(const security::v1::Rule& rule) {
+  return std::any_of(rule.from().begin(), rule.from().end(),
+                     [](const security::v1::Rule::From& from) {
+                       return from.source().request_principals_size() +
+                                  from.source().not_request_principals_size() >
+                              0;
+                     }) ||
+         std::any_of(rule.when().begin(), rule.when().end(),
+                     [](const security::v1::Condition& condition) {
+                       const auto key = ParseConditionKey(condition.key());
+                       return key.ok() && IsHttpOnly(key->attribute);
+                     });
+}
+
 }  // namespace
 
 std::string PolicyName(const AuthorizationPolicy& policy) {
@@ -156,19 +194,26 @@ std::vector<std::string> Warnings(const AuthorizationPolicy& policy) {
     warnings.push_back(
         absl::StrCat(name, ": spec.selector: without labels selects every workload"));
   }
-  if (spec.action() != AuthorizationPolicySpec::DENY) return warnings;
+  // Of a CUSTOM they vanish likewise, so that its provider is asked about every connection.
+  const bool widens = spec.action() == AuthorizationPolicySpec::DENY ||
+                      spec.action() == AuthorizationPolicySpec::CUSTOM;
+  if (!widens) return warnings;
+  const auto warn = [&](const std::string& field, absl::string_view what) {
+    warnings.push_back(absl::StrCat(
+        name, ": ", field, ": ", what,
+        " do not exist on TCP ports, where the rest of the rule decides alone; add ports to keep "
+        "it to HTTP"));
+  };
   for (int i = 0; i < spec.rules_size(); ++i) {
-    for (int j = 0; j < spec.rules(i).to_size(); ++j) {
-      const Operation& to = spec.rules(i).to(j).operation();
-      const bool http =
-          to.methods_size() + to.not_methods_size() + to.paths_size() + to.not_paths_size() > 0;
-      if (http && to.ports().empty()) {
-        warnings.push_back(absl::StrCat(
-            name, ": spec.rules[", i, "].to[", j,
-            "].operation: methods and paths do not exist on TCP ports, where the rest of the rule "
-            "denies alone; add ports to keep it to HTTP"));
-      }
+    const security::v1::Rule& rule = spec.rules(i);
+    const std::string field = absl::StrCat("spec.rules[", i, "]");
+    for (int j = 0; j < rule.to_size(); ++j) {
+      if (!IsHttp(rule.to(j).operation()) || !rule.to(j).operation().ports().empty()) continue;
+      if (NamesPorts(rule.when())) continue;
+      warn(absl::StrCat(field, ".to[", j, "].operation"), "methods, paths and hosts");
     }
+    if (!AsksForTokens(rule) || NamesPorts(rule)) continue;
+    warn(field, "tokens and headers");
   }
   return warnings;
 }

@@ -6,13 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 #include "source/mesh/snapshot.h"
 
 namespace kith::proxy {
 
-// Two of our sidecars: HTTP/2, each stream a request of its own.
+// Two of our sidecars: HTTP/2, each stream a request of its own, or with CONNECT opaque bytes.
 inline constexpr absl::string_view kLinkAlpn = "kith/1";
 
 // Whether links are used; without them sidecars speak as Istio's do.
@@ -20,10 +21,11 @@ enum class Links : uint8_t { kOffered, kOff };
 
 // What a sidecar offers when it opens a connection.
 inline std::vector<std::string> ClientAlpn(mesh::Protocol protocol, Links links) {
-  if (protocol == mesh::Protocol::kTcp) return {"istio"};
   std::vector<std::string> offer;
   if (links == Links::kOffered) offer.emplace_back(kLinkAlpn);
-  if (protocol == mesh::Protocol::kHttp2) {
+  if (protocol == mesh::Protocol::kTcp) {
+    offer.emplace_back("istio");
+  } else if (protocol == mesh::Protocol::kHttp2) {
     offer.insert(offer.end(), {"istio-h2", "istio", "h2"});
   } else {
     offer.insert(offer.end(), {"istio-http/1.1", "istio", "http/1.1"});
@@ -31,11 +33,22 @@ inline std::vector<std::string> ClientAlpn(mesh::Protocol protocol, Links links)
   return offer;
 }
 
-// What an inbound port agrees to. A TCP port agrees to nothing, so that any client's ALPN passes.
-inline std::vector<std::string> ServerAlpn(mesh::Protocol protocol, Links links) {
+// What a sidecar offers to a server outside the mesh. Of the two versions of HTTP the server's
+// choice holds.
+inline std::vector<std::string> OriginationAlpn(mesh::Protocol protocol) {
   if (protocol == mesh::Protocol::kTcp) return {};
+  if (protocol == mesh::Protocol::kHttp2) return {"h2", "http/1.1"};
+  return {"http/1.1"};
+}
+
+// What an inbound port agrees to of what is `offered`. Apart from links, a TCP port agrees to
+// nothing, so that any client's ALPN passes.
+inline std::vector<std::string> ServerAlpn(mesh::Protocol protocol, Links links,
+                                           const std::vector<std::string>& offered) {
   std::vector<std::string> agreed;
-  if (links == Links::kOffered) agreed.emplace_back(kLinkAlpn);
+  const bool link = links == Links::kOffered && absl::c_linear_search(offered, kLinkAlpn);
+  if (link) agreed.emplace_back(kLinkAlpn);
+  if (protocol == mesh::Protocol::kTcp) return agreed;
   agreed.insert(agreed.end(), {"istio-h2", "istio-http/1.1", "h2", "http/1.1"});
   return agreed;
 }
@@ -47,9 +60,9 @@ inline bool IsHttp2(absl::string_view alpn) {
 
 // What a connection carries whose port does not say it: HTTP only when the client names one of the
 // mesh's protocols for it (spec: Istio's STRICT port of protocol "auto").
-inline mesh::Protocol ProtocolOf(const std::vector<std::string>& offered) {
+inline mesh::Protocol ProtocolOf(const std::vector<std::string>& offered, Links links) {
   for (const std::string& protocol : offered) {
-    if (protocol == kLinkAlpn || protocol == "istio-h2" ||
+    if ((links == Links::kOffered && protocol == kLinkAlpn) || protocol == "istio-h2" ||
         absl::StartsWith(protocol, "istio-http/")) {
       return mesh::Protocol::kHttp;
     }

@@ -14,8 +14,6 @@ namespace {
 // Ports of the application in use at once; more (a scan, say) live only as long as their
 // connection.
 constexpr size_t kMaxPorts = 1024;
-// As for any application; see worker.cc.
-constexpr absl::Duration kApplicationIdle = absl::Seconds(4);
 // For an application that may be waiting for its server to speak first.
 constexpr absl::Duration kDetectionWait = absl::Milliseconds(500);
 
@@ -62,19 +60,13 @@ void Refuse(WorkerState& worker, Observer::Direction direction, const net::Strea
 std::shared_ptr<InboundPort> CapturedInbound::PortFor(const base::SocketAddress& application) {
   const auto found = ports_.find(application);
   if (found != ports_.end()) return found->second;
-  auto port = std::make_shared<InboundPort>();
-  port->options.bind = application;  // Where the client believes it is.
-  port->options.application = application;
-  port->options.port = application.port();
-  port->options.protocol = mesh::Protocol::kDetect;
-  mesh::Endpoint endpoint;
-  endpoint.address = application;
-  endpoint.tls = mesh::EndpointTls::kPlaintext;
-  endpoint.source = ApplicationSource(application.family());
-  Endpoint::Options options;
-  options.idle_timeout = kApplicationIdle;
-  port->application = std::make_shared<Endpoint>(worker_, std::move(endpoint),
-                                                 mesh::Protocol::kDetect, std::move(options));
+  InboundOptions options;
+  options.bind = application;  // Where the client believes it is.
+  options.application = application;
+  options.port = application.port();
+  options.protocol = mesh::Protocol::kDetect;
+  auto port =
+      InboundPort::Create(worker_, std::move(options), ApplicationSource(application.family()));
   if (ports_.size() >= kMaxPorts) Sweep(ports_);
   if (ports_.size() < kMaxPorts) ports_.emplace(application, port);
   return port;
@@ -90,11 +82,8 @@ void CapturedInbound::Accept(std::unique_ptr<net::Stream> stream) {
     worker_.loop.DeleteLater(std::move(stream));
     return;
   }
-  auto session =
-      std::make_unique<InboundSession>(worker_, sessions_, PortFor(destination), std::move(stream));
-  InboundSession& started = *session;
-  sessions_.Add(std::move(session));
-  started.Start();
+  sessions_.Start(std::make_unique<InboundSession>(worker_, sessions_, PortFor(destination),
+                                                   std::move(stream)));
 }
 
 // ---- Outbound ----
@@ -119,7 +108,6 @@ class CapturedOutbound::Waiting final : public Session {
     deadline_.Set(worker_.options.capture.resolve);
   }
 
-  void StartDraining() override { Leave(); }
   void CutOff(const absl::Status&) override { Leave(); }
 
   // Goes on if the snapshot says where; waits for another one otherwise.
@@ -177,10 +165,8 @@ class CapturedOutbound::Waiting final : public Session {
   void Begin(std::shared_ptr<OutboundPort> port, std::vector<uint8_t> first_bytes) {
     auto session = std::make_unique<OutboundSession>(worker_, captured_.sessions_, std::move(port),
                                                      std::move(stream_), std::move(first_bytes));
-    OutboundSession& started = *session;
-    captured_.sessions_.Add(std::move(session));
     Leave();
-    started.Start();
+    captured_.sessions_.Start(std::move(session));
   }
 
   void Leave() {
@@ -211,10 +197,7 @@ void CapturedOutbound::Accept(std::unique_ptr<net::Stream> stream) {
     worker_.loop.DeleteLater(std::move(stream));
     return;
   }
-  auto waiting = std::make_unique<Waiting>(*this, std::move(stream));
-  Waiting& started = *waiting;
-  sessions_.Add(std::move(waiting));
-  started.Start();
+  sessions_.Start(std::make_unique<Waiting>(*this, std::move(stream)));
 }
 
 std::shared_ptr<OutboundPort> CapturedOutbound::PortFor(const base::SocketAddress& destination,

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "source/proxy/alpn.h"
 #include "source/telemetry/reason_status.h"
 
 namespace kith::proxy {
@@ -22,6 +21,12 @@ absl::string_view ConnectionFacts::own_principal() const {
 }
 absl::string_view ConnectionFacts::own_serial() const {
   return context ? absl::string_view(context->identity().leaf().serial) : absl::string_view();
+}
+
+const policy::CertificateView* ConnectionFacts::certificate() const {
+  if (!peer) return nullptr;
+  if (certificate_ == nullptr) certificate_ = std::make_shared<const PeerCertificate>(*peer);
+  return certificate_->view();
 }
 
 absl::Duration ConnectionFacts::Validity(const base::Clock& clock) const {
@@ -44,20 +49,34 @@ absl::Status ConnectionFacts::Expired(const base::Clock& clock) const {
   return telemetry::WithReason(absl::DeadlineExceededError(why), Reason::kConnectionExpired);
 }
 
-Dial::Dial(WorkerState& worker, const mesh::Endpoint& endpoint, mesh::Protocol protocol,
-           absl::string_view sni, absl::Duration connect_timeout,
+absl::StatusOr<tls::TlsStream::ClientOptions> OriginationOptions(
+    const mesh::TlsOrigination& outside, const Origination* files) {
+  if (files == nullptr || files->context == nullptr) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the files of the DestinationRule for ", outside.sni, ": ",
+                     files == nullptr ? "not read yet" : files->error));
+  }
+  tls::TlsStream::ClientOptions options;
+  options.upstream = files->context;
+  options.sni = outside.sni;
+  return options;
+}
+
+Dial::Dial(WorkerState& worker, const mesh::Endpoint& endpoint, Options options,
            absl::AnyInvocable<void(Result)> done)
     : worker_(worker),
       tls_(endpoint.tls),
       expected_(endpoint.principals),
-      protocol_(protocol),
-      sni_(sni),
+      alpn_(std::move(options.alpn)),
+      sni_(options.sni),
+      outside_(endpoint.origination),
+      origination_(std::move(options.origination)),
       done_(std::move(done)) {
   const absl::string_view hint = tls_ == mesh::EndpointTls::kMutual
                                      ? "is the sidecar of that workload running?"
                                      : "is the application listening there?";
   connector_ = net::Connect(
-      worker_.loop, endpoint.address, connect_timeout, hint,
+      worker_.loop, endpoint.address, options.connect_timeout, hint,
       [this](absl::StatusOr<std::unique_ptr<net::Stream>> stream) {
         OnConnected(std::move(stream));
       },
@@ -71,12 +90,14 @@ void Dial::OnConnected(absl::StatusOr<std::unique_ptr<net::Stream>> stream) {
     Fail(stream.status(), timed_out ? Reason::kUpstreamTimeout : Reason::kUpstreamUnreachable);
     return;
   }
-  if (tls_ == mesh::EndpointTls::kPlaintext) {
+  const bool in_band = outside_ != nullptr && outside_->in_band != mesh::InBandTls::kNone;
+  if (tls_ == mesh::EndpointTls::kPlaintext || in_band) {
     Result result;
     result.stream = *std::move(stream);
     std::exchange(done_, nullptr)(std::move(result));
     return;
   }
+  if (outside_ != nullptr) return StartOrigination(*std::move(stream));
   context_ = worker_.tls;
   if (context_ == nullptr) {
     Fail(absl::UnavailableError("no certificate of our own yet; is the control plane reachable?"),
@@ -85,18 +106,37 @@ void Dial::OnConnected(absl::StatusOr<std::unique_ptr<net::Stream>> stream) {
   }
   tls::TlsStream::ClientOptions options;
   options.context = context_;
-  options.alpn = ClientAlpn(protocol_, worker_.options.links);
+  options.alpn = std::move(alpn_);
   options.sni = sni_;
   options.expected = std::move(expected_);
-  options.handshake_timeout = worker_.options.timeouts.handshake;
   options.live = worker_.live;
+  StartHandshake(*std::move(stream), std::move(options));
+}
+
+void Dial::StartOrigination(std::unique_ptr<net::Stream> stream) {
+  auto options = OriginationOptions(*outside_, origination_.get());
+  if (!options.ok()) {
+    Fail(options.status(), Reason::kUpstreamCredentials);
+    return;
+  }
+  options->alpn = std::move(alpn_);
+  sni_ = options->sni;
+  StartHandshake(std::move(stream), *std::move(options));
+}
+
+void Dial::StartHandshake(std::unique_ptr<net::Stream> stream,
+                          tls::TlsStream::ClientOptions options) {
+  options.handshake_timeout = worker_.options.timeouts.handshake;
   handshaking_ = tls::TlsStream::Connect(
-      *std::move(stream), std::move(options),
+      std::move(stream), std::move(options),
       [this](const tls::HandshakeResult& handshake) { OnHandshake(handshake); });
 }
 
 void Dial::OnHandshake(const tls::HandshakeResult& handshake) {
   worker_.observer.CountHandshake(Observer::Side::kClient, handshake, context_.get());
+  if (outside_ != nullptr && outside_->insecure_skip_verify && handshake.status.ok()) {
+    worker_.observer.CountUnverifiedServer();
+  }
   if (!handshake.status.ok()) {
     Fail(handshake.status, handshake.reason);
     return;

@@ -17,24 +17,34 @@ Endpoint::Endpoint(WorkerState& worker, mesh::Endpoint config, mesh::Protocol pr
         return std::move(options);
       }()) {}
 
-// A request that waits for a connection: the shared one, or one of its own.
+// Who waits for a connection: the shared one, or one of its own.
 class Endpoint::Waiter final : public event::Deletable {
  public:
-  Waiter(std::shared_ptr<Endpoint> endpoint, LegCallback done)
+  Waiter(std::shared_ptr<Endpoint> endpoint, ConnectionCallback done)
       : endpoint_(std::move(endpoint)), done_(std::move(done)) {}
   ~Waiter() override { endpoint_->Forget(*this); }
 
-  void Finish(Leg leg) { std::exchange(done_, nullptr)(std::move(leg)); }
+  void Finish(Connection connection) { std::exchange(done_, nullptr)(std::move(connection)); }
   void DialAlone() {
     dial_ = endpoint_->StartDial([this](Dial::Result dialed) {
       endpoint_->worker_.loop.DeleteLater(std::move(dial_));
-      Finish(endpoint_->LegOf(std::move(dialed)));
+      Finish(endpoint_->Sort(std::move(dialed)));
+    });
+  }
+  void DialHttp1() {
+    dial_ = endpoint_->StartDial(mesh::Protocol::kHttp, Links::kOff, [this](Dial::Result dialed) {
+      endpoint_->worker_.loop.DeleteLater(std::move(dial_));
+      Connection connection;
+      connection.status = dialed.status;
+      connection.reason = dialed.reason;
+      connection.own = std::move(dialed);
+      Finish(std::move(connection));
     });
   }
 
  private:
   const std::shared_ptr<Endpoint> endpoint_;
-  LegCallback done_;
+  ConnectionCallback done_;
   std::unique_ptr<Dial> dial_;
 };
 
@@ -92,12 +102,8 @@ absl::Duration Endpoint::IdleTimeout() const {
 }
 
 Endpoint::Leg Endpoint::TakeLeg() {
+  if (Http2Upstream* link = UsableLink(); link != nullptr) return LegOf(*link);
   Leg ready;
-  if (Http2Upstream* link = UsableLink(); link != nullptr) {
-    ready.leg = &link->NewLeg();
-    ready.facts = &link->facts();
-    return ready;
-  }
   while (!idle_.empty() && ready.leg == nullptr) {
     Http1Upstream* upstream = idle_.back();
     idle_.pop_back();
@@ -112,6 +118,25 @@ Endpoint::Leg Endpoint::TakeLeg() {
 }
 
 std::unique_ptr<event::Deletable> Endpoint::AwaitLeg(LegCallback done) {
+  return AwaitConnection([this, done = std::move(done)](Connection connection) mutable {
+    done(LegOf(std::move(connection)));
+  });
+}
+
+std::unique_ptr<event::Deletable> Endpoint::AwaitOwnLeg(LegCallback done) {
+  auto waiter = std::make_unique<Waiter>(
+      shared_from_this(), [this, done = std::move(done)](Connection connection) mutable {
+        done(LegOf(std::move(connection)));
+      });
+  waiter->DialHttp1();
+  return waiter;
+}
+
+bool Endpoint::MaySpeakHttp1() const {
+  return config_.tls != mesh::EndpointTls::kPlaintext || protocol_ != mesh::Protocol::kHttp2;
+}
+
+std::unique_ptr<event::Deletable> Endpoint::AwaitConnection(ConnectionCallback done) {
   auto waiter = std::make_unique<Waiter>(shared_from_this(), std::move(done));
   if (!MayMultiplex()) {
     waiter->DialAlone();
@@ -129,53 +154,68 @@ void Endpoint::OnSharedDialed(Dial::Result dialed) {
   // Those that come from now on wait for the next dial.
   served_.insert(served_.end(), waiters_.begin(), waiters_.end());
   waiters_.clear();
-  const absl::Status status = dialed.status;
-  const telemetry::Reason reason = dialed.reason;
-  Leg first;
-  if (status.ok()) first = LegOf(std::move(dialed));
+  Connection first = Sort(std::move(dialed));
+  const absl::Status status = first.status;
+  const telemetry::Reason reason = first.reason;
+  bool taken = !status.ok();
   while (!served_.empty()) {
     Waiter* waiter = served_.front();
     served_.pop_front();
-    if (!status.ok()) {
-      Leg failed;
-      failed.status = status;
-      failed.reason = reason;
-      waiter->Finish(std::move(failed));
-    } else if (first.leg != nullptr) {
-      waiter->Finish(std::exchange(first, Leg()));
-    } else if (Http2Upstream* link = UsableLink(); link != nullptr) {
-      Leg leg;
-      leg.leg = &link->NewLeg();
-      leg.facts = &link->facts();
-      waiter->Finish(std::move(leg));
-    } else {
+    Connection connection;
+    if (!std::exchange(taken, true)) {
+      connection = std::move(first);
+    } else if (!status.ok()) {
+      connection.status = status;
+      connection.reason = reason;
+    } else if (connection.link = UsableLink(); connection.link == nullptr) {
       waiter->DialAlone();
+      continue;
     }
+    waiter->Finish(std::move(connection));
   }
-  // Everybody who waited for it may have gone.
-  if (first.leg != nullptr) first.leg->Abandon();
+  // Everybody who waited for it may have gone. A link then waits for others.
+  if (!taken && first.own.stream != nullptr) {
+    first.own.stream->Close();
+    worker_.loop.DeleteLater(std::move(first.own.stream));
+  }
 }
 
-Endpoint::Leg Endpoint::LegOf(Dial::Result dialed) {
-  Leg leg;
-  leg.status = std::move(dialed.status);
-  leg.reason = dialed.reason;
-  if (!leg.status.ok()) return leg;
+Endpoint::Connection Endpoint::Sort(Dial::Result dialed) {
+  Connection connection;
+  connection.status = dialed.status;
+  connection.reason = dialed.reason;
+  if (!connection.status.ok()) return connection;
   const bool multiplexed = config_.tls == mesh::EndpointTls::kPlaintext
                                ? protocol_ == mesh::Protocol::kHttp2
                                : IsHttp2(dialed.facts.alpn);
-  if (config_.tls == mesh::EndpointTls::kMutual) single_ = !multiplexed;
+  if (config_.tls != mesh::EndpointTls::kPlaintext) single_ = !multiplexed;
   if (multiplexed) {
     links_.push_back(
         std::make_unique<Http2Upstream>(worker_, *this, std::move(dialed), options_.idle_timeout));
     worker_.observer.AddUpstreams(1);
-    leg.leg = &links_.back()->NewLeg();
-    leg.facts = &links_.back()->facts();
+    connection.link = links_.back().get();
   } else {
-    Http1Upstream& upstream = Adopt(std::move(dialed));
-    leg.leg = &upstream;
-    leg.facts = &upstream.facts();
+    connection.own = std::move(dialed);
   }
+  return connection;
+}
+
+Endpoint::Leg Endpoint::LegOf(Http2Upstream& link) {
+  Leg leg;
+  leg.leg = &link.NewLeg();
+  leg.facts = &link.facts();
+  return leg;
+}
+
+Endpoint::Leg Endpoint::LegOf(Connection connection) {
+  if (connection.link != nullptr) return LegOf(*connection.link);
+  Leg leg;
+  leg.status = std::move(connection.status);
+  leg.reason = connection.reason;
+  if (!leg.status.ok()) return leg;
+  Http1Upstream& upstream = Adopt(std::move(connection.own));
+  leg.leg = &upstream;
+  leg.facts = &upstream.facts();
   return leg;
 }
 
@@ -184,16 +224,22 @@ void Endpoint::Forget(Waiter& waiter) {
   served_.erase(std::remove(served_.begin(), served_.end(), &waiter), served_.end());
 }
 
-std::unique_ptr<Dial> Endpoint::StartDial(absl::AnyInvocable<void(Dial::Result)> done) {
+std::unique_ptr<Dial> Endpoint::StartDial(mesh::Protocol protocol, Links links,
+                                          absl::AnyInvocable<void(Dial::Result)> done) {
   const absl::Duration wanted = options_.group->policy().pool.connect_timeout;
-  return std::make_unique<Dial>(
-      worker_, config_, protocol_, options_.sni,
-      wanted > absl::ZeroDuration() ? wanted : worker_.options.timeouts.connect,
-      [ticket = UpstreamGroup::Dial(options_.group),
-       done = std::move(done)](Dial::Result result) mutable {
-        ticket.Return();
-        done(std::move(result));
-      });
+  Dial::Options options;
+  options.alpn =
+      config_.origination != nullptr ? OriginationAlpn(protocol) : ClientAlpn(protocol, links);
+  options.sni = options_.sni;
+  options.connect_timeout =
+      wanted > absl::ZeroDuration() ? wanted : worker_.options.timeouts.connect;
+  options.origination = options_.origination;
+  return std::make_unique<Dial>(worker_, config_, std::move(options),
+                                [ticket = UpstreamGroup::Dial(options_.group),
+                                 done = std::move(done)](Dial::Result result) mutable {
+                                  ticket.Return();
+                                  done(std::move(result));
+                                });
 }
 
 Http1Upstream& Endpoint::Adopt(Dial::Result dialed) {

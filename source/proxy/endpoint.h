@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -29,6 +30,7 @@ class Endpoint final : public Http1Upstream::Owner,
     absl::Duration idle_timeout = absl::Seconds(60);
     // Of the service's endpoints; null: it stands alone, without limits.
     std::shared_ptr<UpstreamGroup> group;
+    std::shared_ptr<const Origination> origination;  // Of a server outside the mesh.
   };
   Endpoint(WorkerState& worker, mesh::Endpoint config, mesh::Protocol protocol, Options options);
   ~Endpoint() override;
@@ -44,6 +46,7 @@ class Endpoint final : public Http1Upstream::Owner,
   void Record(mesh::Outcome outcome);
   bool ejected() const { return health_.ejected(worker_.loop.NowMs()); }
   const std::shared_ptr<UpstreamGroup>& group() const { return options_.group; }
+  const std::shared_ptr<const Origination>& origination() const { return options_.origination; }
 
   // What carries one request: set when the status is OK, for one SendHead().
   struct Leg {
@@ -58,9 +61,27 @@ class Endpoint final : public Http1Upstream::Owner,
   // Calls `done` once, never before it returns. Destroying the result abandons the wait; inside
   // `done` it goes to Loop::DeleteLater() instead.
   std::unique_ptr<event::Deletable> AwaitLeg(LegCallback done);
+  // The same of a new HTTP/1.1 connection, whatever there is.
+  std::unique_ptr<event::Deletable> AwaitOwnLeg(LegCallback done);
+  bool MaySpeakHttp1() const;
 
-  // A connection for something else than requests.
-  std::unique_ptr<Dial> StartDial(absl::AnyInvocable<void(Dial::Result)> done);
+  // A way to the other side, for whoever does more with it than send one request.
+  struct Connection {
+    absl::Status status;
+    telemetry::Reason reason = telemetry::Reason::kNone;
+    Http2Upstream* link = nullptr;  // Shared, of this endpoint.
+    Dial::Result own;               // Else, when the status is OK, for the caller alone.
+  };
+  using ConnectionCallback = absl::AnyInvocable<void(Connection)>;
+  // One that can take another stream; null when there is none.
+  Http2Upstream* UsableLink();
+  // As AwaitLeg().
+  std::unique_ptr<event::Deletable> AwaitConnection(ConnectionCallback done);
+
+  // A connection of the caller's own, whatever there is.
+  std::unique_ptr<Dial> StartDial(absl::AnyInvocable<void(Dial::Result)> done) {
+    return StartDial(protocol_, worker_.options.links, std::move(done));
+  }
 
   // Not configured any more: idle connections close, busy ones after their exchange.
   void Retire();
@@ -70,10 +91,13 @@ class Endpoint final : public Http1Upstream::Owner,
  private:
   class Waiter;
 
+  std::unique_ptr<Dial> StartDial(mesh::Protocol protocol, Links links,
+                                  absl::AnyInvocable<void(Dial::Result)> done);
   bool MayMultiplex() const;
-  Http2Upstream* UsableLink();
   void OnSharedDialed(Dial::Result dialed);
-  Leg LegOf(Dial::Result dialed);
+  Connection Sort(Dial::Result dialed);
+  Leg LegOf(Connection connection);
+  static Leg LegOf(Http2Upstream& link);
   void Forget(Waiter& waiter);
   absl::Duration IdleTimeout() const;
   Http1Upstream& Adopt(Dial::Result dialed);
@@ -92,7 +116,7 @@ class Endpoint final : public Http1Upstream::Owner,
   std::vector<Http1Upstream*> idle_;  // The one used last is the next: others can time out.
   absl::flat_hash_map<Http1Upstream*, std::unique_ptr<Http1Upstream>> connections_;
   std::vector<std::unique_ptr<Http2Upstream>> links_;  // Rarely more than one.
-  // Requests that came while there was no connection share one dial: most often it brings a link.
+  // Who came while there was no connection shares one dial: most often it brings a link.
   std::unique_ptr<Dial> shared_dial_;
   std::deque<Waiter*> waiters_;
   std::deque<Waiter*> served_;  // Those whose dial is over.

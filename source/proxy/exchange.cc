@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "source/proxy/local_answer.h"
 #include "source/proxy/peer_headers.h"
 
@@ -18,6 +19,7 @@ constexpr size_t kMaxAttempts = 3;
 // Repetitions of a request that found a connection which had just gone.
 constexpr int kMaxRepeats = 2;
 constexpr int kHeadTooLarge = 431;
+constexpr int kNotImplemented = 501;
 
 mesh::Outcome OutcomeOf(int status) {
   if (status >= 502 && status <= 504) return mesh::Outcome::kGatewayError;
@@ -60,6 +62,7 @@ void Exchange::OnDecided(Routing routing) {
 void Exchange::Apply(Routing routing) {
   switch (routing.verdict) {
     case Routing::Verdict::kForward:
+      response_headers_ = std::move(routing.response_headers);
       StartAttempt();
       break;
     case Routing::Verdict::kRefuse:
@@ -83,9 +86,18 @@ void Exchange::StartAttempt() {
   }
   record_.endpoint = endpoint_.get();
   endpoint_->AddActive();
-  if (const Endpoint::Leg ready = endpoint_->TakeLeg(); ready.leg != nullptr) {
-    ForwardOver(ready);
+  const bool alone = request_.switches() != StoredRequest::Switch::kNone;
+  if (alone && !endpoint_->MaySpeakHttp1()) {
+    record_.detail = "the application speaks HTTP/2, which has no such request";
+    LeaveEndpoint();
+    Answer(kNotImplemented, Reason::kBadRequest);
     return;
+  }
+  if (!alone) {
+    if (const Endpoint::Leg ready = endpoint_->TakeLeg(); ready.leg != nullptr) {
+      ForwardOver(ready);
+      return;
+    }
   }
   if (!endpoint_->group()->MayAwaitConnection()) {
     LeaveEndpoint();
@@ -94,7 +106,9 @@ void Exchange::StartAttempt() {
   }
   phase_ = Phase::kConnecting;
   waits_for_leg_ = UpstreamGroup::Await(endpoint_->group());
-  waiting_ = endpoint_->AwaitLeg([this](Endpoint::Leg leg) { OnLeg(std::move(leg)); });
+  auto on_leg = [this](Endpoint::Leg leg) { OnLeg(std::move(leg)); };
+  // What may become another protocol has a connection of its own from the beginning.
+  waiting_ = alone ? endpoint_->AwaitOwnLeg(on_leg) : endpoint_->AwaitLeg(on_leg);
 }
 
 void Exchange::OnLeg(Endpoint::Leg leg) {
@@ -157,13 +171,49 @@ void Exchange::TakeRequestEnd(absl::Span<const http::Header> trailers) {
 
 // ---- The response's way ----
 
+bool Exchange::Switches(const http::ResponseHead& head) const {
+  switch (request_.switches()) {
+    case StoredRequest::Switch::kNone:
+      return false;
+    case StoredRequest::Switch::kUpgrade:
+      return head.status == 101;
+    case StoredRequest::Switch::kConnect:
+      return head.status >= 200 && head.status < 300;
+  }
+  return false;
+}
+
+void Exchange::Switch(const http::ResponseHead& head) {
+  request_complete_ = false;  // It goes on as bytes.
+  http::ResponseHead switched = head;
+  // What would be a length has no meaning, and clients have read it (RFC 9110 §9.3.6).
+  const auto is_length = [](const http::Header& header) {
+    return absl::EqualsIgnoreCase(header.name, "content-length");
+  };
+  switched.headers.erase(
+      std::remove_if(switched.headers.begin(), switched.headers.end(), is_length),
+      switched.headers.end());
+  downstream_.SwitchProtocols(switched);
+  downstream_.OnRequestFlows();
+}
+
 void Exchange::OnResponseHead(const http::ResponseHead& head) {
   if (!head.is_informational()) {
     response_begun_ = true;
     record_.status = head.status;
     RecordOutcome(OutcomeOf(head.status));
   }
-  downstream_.SendResponseHead(head);
+  if (Switches(head)) {
+    Switch(head);
+    return;
+  }
+  if (response_headers_.empty() || head.is_informational()) {
+    downstream_.SendResponseHead(head);
+    return;
+  }
+  http::ResponseHead more = head;
+  for (const auto& [name, value] : response_headers_) more.headers.push_back({name, value});
+  downstream_.SendResponseHead(more);
 }
 
 void Exchange::OnResponseBody(absl::Span<const uint8_t> bytes) {
@@ -341,6 +391,7 @@ void Exchange::LeaveEndpoint() {
 
 void Exchange::StartRecord() {
   record_ = RequestRecord();
+  response_headers_.clear();
   record_.started = worker_.options.clock->Now();
   request_complete_ = response_begun_ = body_sent_ = false;
   repeats_ = 0;

@@ -18,6 +18,7 @@
 #include "source/proxy/reply.h"
 #include "source/proxy/request_leg.h"
 #include "source/proxy/stored_request.h"
+#include "source/proxy/tunnel_stream.h"
 #include "source/proxy/worker_state.h"
 
 namespace kith::proxy {
@@ -36,6 +37,7 @@ struct RequestRecord {
   bool allowed = false;
   std::string policy;
   int rule = -1;
+  PolicyMarks marks;
   std::string request_principal;  // Whom its verified token is for: "issuer/subject".
   telemetry::Reason reason = telemetry::Reason::kNone;
   std::string detail;                         // For logs only.
@@ -65,6 +67,8 @@ struct Routing {
   int status = 0;  // Of a refusal.
   std::unique_ptr<event::Deletable> waiting;
   std::unique_ptr<Reply> reply;  // To a refusal; null: what its status says.
+  // Of a request that goes on: what its response gains.
+  std::vector<std::pair<std::string, std::string>> response_headers = {};
 };
 
 // The session around a connection: policy, destination, observation.
@@ -86,6 +90,11 @@ class HttpSession {
   // The client speaks HTTP/2 from its first byte on: the HTTP/1.1 connection gives it up.
   virtual void StartHttp2(std::unique_ptr<net::Stream> stream,
                           absl::Span<const uint8_t> first_bytes) = 0;
+  // A connection that begins now is to end after its first request.
+  virtual bool draining() const { return false; }
+  // Whether CONNECT on a link asks for opaque bytes; StartTunnel() is then called for each.
+  virtual bool TakesTunnels() const { return false; }
+  virtual void StartTunnel(std::unique_ptr<TunnelStream>) {}
   // The connection is closed. The session goes to Loop::DeleteLater().
   virtual void OnConnectionDone() = 0;
 };
@@ -104,6 +113,8 @@ class Exchange final : private ResponseSink {
     // The same with a reply, to a request of this method. What is not overridden sends it as a
     // response that an upstream might have sent.
     virtual size_t SendReply(const Reply& reply, absl::string_view method);
+    // The response after which bytes go both ways until either side ends: 101, or 2xx to CONNECT.
+    virtual void SwitchProtocols(const http::ResponseHead& head) = 0;
     virtual bool response_blocked() const = 0;
     // Exchange::HoldsRequest() may have changed: the request's body may flow.
     virtual void OnRequestFlows() = 0;
@@ -168,6 +179,8 @@ class Exchange final : private ResponseSink {
   void Apply(Routing routing);
   void OnDecided(Routing routing);
   void StartAttempt();
+  bool Switches(const http::ResponseHead& head) const;
+  void Switch(const http::ResponseHead& head);
   void OnLeg(Endpoint::Leg leg);
   void ForwardOver(const Endpoint::Leg& leg);
   void LeaveEndpoint();
@@ -185,6 +198,7 @@ class Exchange final : private ResponseSink {
   Phase phase_ = Phase::kNone;
   StoredRequest request_;
   RequestRecord record_;
+  std::vector<std::pair<std::string, std::string>> response_headers_;  // That are added to it.
   std::shared_ptr<Endpoint> endpoint_;
   std::vector<std::shared_ptr<Endpoint>> tried_;
   std::unique_ptr<event::Deletable> waiting_;  // For a verdict or a leg.

@@ -13,10 +13,15 @@ void AppendHeader(absl::string_view name, absl::string_view value, std::string& 
   (void)http::WriteHeader(name, value, out);
 }
 
+void AppendUpgrade(absl::string_view protocol, std::string& out) {
+  AppendHeader("Connection", "Upgrade", out);
+  AppendHeader("Upgrade", protocol, out);
+}
+
 }  // namespace
 
 void AppendRequestHead(const StoredRequest& request, std::string& out) {
-  (void)http::WriteRequestLine(request.method(), request.path(), out);
+  (void)http::WriteRequestLine(request.method(), request.target(), out);
   // Content-Length is an end-to-end header and among these already.
   for (const http::Header& header : request.headers()) {
     // What HTTP/2 lets through means something else here without Connection.
@@ -25,6 +30,7 @@ void AppendRequestHead(const StoredRequest& request, std::string& out) {
   if (request.framing().kind == http::BodyKind::kChunked) {
     AppendHeader("Transfer-Encoding", "chunked", out);
   }
+  if (request.switches() == StoredRequest::Switch::kUpgrade) AppendUpgrade(request.upgrade(), out);
   http::EndHead(out);
 }
 
@@ -38,7 +44,9 @@ void AppendResponseHead(const http::ResponseHead& head, const ResponseFraming& f
     if (framing.body == http::BodyKind::kChunked) {
       AppendHeader("Transfer-Encoding", "chunked", out);
     }
-    if (framing.connection == ResponseFraming::Connection::kClose) {
+    if (framing.connection == ResponseFraming::Connection::kUpgrade) {
+      if (!head.upgrade.empty()) AppendUpgrade(head.upgrade, out);
+    } else if (framing.connection == ResponseFraming::Connection::kClose) {
       AppendHeader("Connection", "close", out);
     } else if (framing.version_minor == 0) {
       AppendHeader("Connection", "keep-alive", out);

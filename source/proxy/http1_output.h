@@ -15,7 +15,7 @@ void AppendRequestHead(const StoredRequest& request, std::string& out);
 
 // Says on the downstream connection whether it goes on, and how the body ends.
 struct ResponseFraming {
-  enum class Connection : uint8_t { kKeepAlive, kClose };
+  enum class Connection : uint8_t { kKeepAlive, kClose, kUpgrade };
   Connection connection = Connection::kKeepAlive;
   http::BodyKind body = http::BodyKind::kNone;
   int version_minor = 1;  // Of the request that is answered.

@@ -6,6 +6,7 @@
 #include "source/base/check.h"
 #include "source/http/serialize.h"
 #include "source/proxy/http1_output.h"
+#include "source/telemetry/reason_status.h"
 
 namespace kith::proxy {
 
@@ -47,7 +48,10 @@ void Http1Upstream::SendHead(const StoredRequest& request, ResponseSink& sink) {
   ++exchanges_;
   idle_deadline_.Clear();
   http::ResponseContext context;
+  switch_ = request.switches();
   context.to_head = request.method() == "HEAD";
+  context.to_connect = switch_ == StoredRequest::Switch::kConnect;
+  context.upgrade_offered = switch_ == StoredRequest::Switch::kUpgrade;
   parser_.ExpectResponse(context);
   worker_.scratch.clear();
   AppendRequestHead(request, worker_.scratch);
@@ -68,6 +72,8 @@ void Http1Upstream::SendEnd(absl::Span<const http::Header> trailers) {
     http::WriteLastChunk(trailers, worker_.scratch);
     stream_->Write(worker_.scratch);
   }
+  // The request itself has ended before it was answered.
+  if (switched_) stream_->EndWriting();
   request_sent_ = true;
 }
 
@@ -78,10 +84,19 @@ void Http1Upstream::Abandon() {
 }
 
 void Http1Upstream::OnData(absl::Span<const uint8_t> bytes) {
+  if (switched_) {
+    sink_->OnResponseBody(bytes);
+    return;
+  }
   absl::StatusOr<size_t> taken = parser_.Feed(bytes);
   if (gone_) return;
   if (!taken.ok()) {
     Break(Reason::kUpstreamProtocolError, std::string(taken.status().message()));
+    return;
+  }
+  if (switched_) {
+    bytes.remove_prefix(*taken);
+    if (!bytes.empty()) sink_->OnResponseBody(bytes);
     return;
   }
   // Bytes behind a response answer nothing that was asked.
@@ -92,6 +107,10 @@ void Http1Upstream::OnData(absl::Span<const uint8_t> bytes) {
 void Http1Upstream::OnEnd() {
   if (sink_ == nullptr) {
     Go();
+    return;
+  }
+  if (switched_) {
+    FinishExchange();
     return;
   }
   const absl::Status ended = parser_.FinishOnEof();
@@ -110,7 +129,12 @@ void Http1Upstream::OnClosed(absl::Status status) {
     Go();
     return;
   }
-  Break(Reason::kUpstreamReset,
+  if (switched_ && status.ok()) {
+    FinishExchange();
+    return;
+  }
+  // In TLS 1.3 a server says only now that it does not take our certificate.
+  Break(telemetry::ReasonOf(status, Reason::kUpstreamReset),
         status.ok() ? "the upstream ended the connection" : std::string(status.message()));
 }
 
@@ -120,7 +144,9 @@ void Http1Upstream::OnDrained() {
 
 void Http1Upstream::OnResponseHead(const http::ResponseHead& head) {
   response_begun_ = true;
-  if (!head.is_informational()) reusable_ = head.keep_alive;
+  switched_ = head.status == 101 || (switch_ == StoredRequest::Switch::kConnect &&
+                                     head.status >= 200 && head.status < 300);
+  if (!head.is_informational()) reusable_ = head.keep_alive && !switched_;
   sink_->OnResponseHead(head);
   if (gone_) parser_.Pause();
 }

@@ -82,6 +82,8 @@ class Http1Upstream final : public event::Deletable,
   Deadline idle_deadline_;
   ResponseSink* sink_ = nullptr;  // Of the exchange in flight.
   http::BodyKind request_body_ = http::BodyKind::kNone;
+  StoredRequest::Switch switch_ = StoredRequest::Switch::kNone;
+  bool switched_ = false;  // What comes is no HTTP any more.
   bool request_sent_ = false;
   bool response_begun_ = false;
   bool response_done_ = false;

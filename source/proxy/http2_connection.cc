@@ -4,7 +4,6 @@
 #include <string>
 #include <utility>
 
-#include "source/proxy/http2_output.h"
 #include "source/proxy/local_answer.h"
 
 namespace kith::proxy {
@@ -104,6 +103,11 @@ class Http2Connection::Stream final : public Exchange::Downstream, public http::
         id_, fields().OfResponse(head),
         complete ? Http2Session::Message::kComplete : Http2Session::Message::kGoesOn);
   }
+  // Of CONNECT: HTTP/2 knows no other.
+  void SwitchProtocols(const http::ResponseHead& head) override {
+    Touch();
+    session().SubmitResponse(id_, fields().OfResponse(head), Http2Session::Message::kGoesOn);
+  }
   void SendResponseBody(absl::Span<const uint8_t> bytes) override {
     Touch();
     session().Write(id_, bytes);
@@ -124,7 +128,7 @@ class Http2Connection::Stream final : public Exchange::Downstream, public http::
     return text.size();
   }
   bool response_blocked() const override {
-    return connection_.session_.buffered_output(id_) > Http2Session::kHighWatermark;
+    return connection_.session().buffered_output(id_) > Http2Session::kHighWatermark;
   }
   void OnRequestFlows() override {
     if (!exchange_.active() || exchange_.waits()) return;
@@ -164,7 +168,7 @@ class Http2Connection::Stream final : public Exchange::Downstream, public http::
     if (!exchange_.HoldsRequest()) session().Consume(id_, std::exchange(unread_, 0));
   }
   void Touch() { touched_ms_ = connection_.worker_.loop.NowMs(); }
-  Http2Session& session() { return connection_.session_; }
+  Http2Session& session() { return connection_.session(); }
   Http2Fields& fields() { return connection_.fields_; }
 
   Http2Connection& connection_;
@@ -183,29 +187,33 @@ Http2Connection::Http2Connection(WorkerState& worker, HttpSession& session,
                                  std::unique_ptr<net::Stream> stream, absl::Duration validity)
     : worker_(worker),
       owner_(session),
-      transport_(std::move(stream)),
-      session_(ServerOptions(worker), worker.loop.blocks(), *this),
+      transport_(std::make_shared<Http2Transport>(worker, *this, std::move(stream),
+                                                  ServerOptions(worker), "the client")),
       tick_(worker.loop, [this] { OnTick(); }),
       drain_(worker.loop, [this] { OnDrainStep(); }),
       idle_since_ms_(worker.loop.NowMs()) {
   drain_.Set(validity * kDrainShare);
 }
 
-Http2Connection::~Http2Connection() = default;
+Http2Connection::~Http2Connection() { transport_->Abandon(); }
 
 void Http2Connection::Start(absl::Span<const uint8_t> first_bytes) {
-  transport_->SetHandler(this);
-  if (worker_.draining) StartDraining();
+  if (owner_.draining()) StartDraining();
   const absl::Duration response = worker_.options.timeouts.response;
   tick_.Set(response > absl::ZeroDuration() ? std::min(kTick, response) : kTick);
-  if (!first_bytes.empty()) OnData(first_bytes);
-  if (!closed_) transport_->ResumeReading();
+  transport_->Start(first_bytes);
 }
 
 // ---- Streams ----
 
 http::Http2StreamHandler* Http2Connection::OnRequestHead(int32_t id,
                                                          const http::RequestHead& head) {
+  if (head.is_connect && owner_.TakesTunnels()) {
+    auto tunnel = std::make_unique<TunnelStream>(transport_, id);
+    TunnelStream* handler = tunnel.get();
+    owner_.StartTunnel(std::move(tunnel));
+    return handler;
+  }
   std::unique_ptr<Stream> owned;
   if (free_.empty()) {
     owned = std::make_unique<Stream>(*this);
@@ -224,8 +232,7 @@ void Http2Connection::OnStreamDone(Stream& stream) {
   if (found == streams_.end()) return;
   done_.push_back(std::move(found->second));
   streams_.erase(found);
-  if (streams_.empty()) idle_since_ms_ = worker_.loop.NowMs();
-  OnHasOutput();
+  transport_->Wake();
 }
 
 void Http2Connection::OnTick() {
@@ -234,39 +241,26 @@ void Http2Connection::OnTick() {
   all.reserve(streams_.size());
   for (const auto& [stream, owned] : streams_) all.push_back(stream);
   for (Stream* stream : all) stream->LookAfter(now);
+  if (session().streams() > 0) idle_since_ms_ = now;
   const absl::Duration idle = absl::Milliseconds(static_cast<int64_t>(now - idle_since_ms_));
-  if (streams_.empty() && idle >= worker_.options.timeouts.idle) StartDraining();
+  if (idle >= worker_.options.timeouts.idle) StartDraining();
   const absl::Duration response = worker_.options.timeouts.response;
   tick_.Set(response > absl::ZeroDuration() ? std::min(kTick, response) : kTick);
 }
 
 // ---- The transport ----
 
-void Http2Connection::OnData(absl::Span<const uint8_t> bytes) {
-  const absl::Status received = session_.Receive(bytes, worker_.loop.NowMs());
-  if (closed_ || received.ok()) return;
-  FlushHttp2(session_, *transport_, worker_.frames);
-  Close(std::string(received.message()));
-}
-
-void Http2Connection::OnClosed(absl::Status status) {
-  Close(status.ok() ? "the client ended the connection" : std::string(status.message()));
-}
-
-void Http2Connection::OnEndOfTurn() {
-  if (closed_) return;
-  FlushHttp2(session_, *transport_, worker_.frames);
+void Http2Connection::OnFlushed() {
   for (auto& stream : done_) {
     if (free_.size() < kMaxFree) free_.push_back(std::move(stream));
   }
   done_.clear();
-  if (session_.finished()) Close("drained");
 }
 
 void Http2Connection::StartDraining() {
-  if (draining_ != Draining::kNo || closed_) return;
+  if (draining_ != Draining::kNo || transport_->closed()) return;
   draining_ = Draining::kAnnounced;
-  session_.AnnounceDrain();
+  session().AnnounceDrain();
   drain_.Set(kDrainNotice);
 }
 
@@ -277,7 +271,7 @@ void Http2Connection::OnDrainStep() {
       break;
     case Draining::kAnnounced:
       draining_ = Draining::kFinal;
-      session_.FinishDrain();
+      session().FinishDrain();
       break;
     case Draining::kFinal:
       break;
@@ -285,22 +279,20 @@ void Http2Connection::OnDrainStep() {
 }
 
 void Http2Connection::CutOff(const absl::Status& status) {
-  if (closed_) return;
-  transport_->Reset();
+  if (transport_->closed()) return;
+  transport_->stream().Reset();
   Close(std::string(status.message()));
 }
 
 void Http2Connection::Close(const std::string& detail) {
-  if (closed_) return;
-  closed_ = true;
+  if (transport_->closed()) return;
   tick_.Clear();
   drain_.Clear();
-  session_.CloseAll(detail);
+  transport_->Close(detail);
   // What the session had released or not yet known.
   std::vector<Stream*> rest;
   for (const auto& [stream, owned] : streams_) rest.push_back(stream);
   for (Stream* stream : rest) stream->Abandon(detail);
-  transport_->CloseAfterFlush();
   owner_.OnConnectionDone();
 }
 

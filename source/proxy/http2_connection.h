@@ -1,27 +1,24 @@
 // A downstream HTTP/2 connection: a link from another sidecar, or an application's own. Each stream
 // is an exchange of its own, decided on its own.
-// Threads: the worker's loop. Owns: the transport, the session and its streams.
+// Threads: the worker's loop. Owns: the transport and its streams.
 // Errors: a malformed request is reset with PROTOCOL_ERROR and counted; a response that breaks off
 // is reset; what is wrong with the connection ends it with GOAWAY.
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
-#include "source/http/http2_session.h"
-#include "source/net/stream.h"
 #include "source/proxy/deadline.h"
 #include "source/proxy/exchange.h"
 #include "source/proxy/http2_fields.h"
+#include "source/proxy/http2_transport.h"
 
 namespace kith::proxy {
 
-class Http2Connection final : public event::Deletable,
-                              private net::StreamHandler,
-                              private http::Http2Session::Handler,
-                              private event::EndOfTurn {
+class Http2Connection final : public event::Deletable, public Http2Transport::Owner {
  public:
   // `validity`: how long the connection may take requests at all; infinite without certificates.
   Http2Connection(WorkerState& worker, HttpSession& session, std::unique_ptr<net::Stream> stream,
@@ -43,19 +40,12 @@ class Http2Connection final : public event::Deletable,
     kFinal,      // No more are taken.
   };
 
-  // net::StreamHandler
-  void OnData(absl::Span<const uint8_t> bytes) override;
-  void OnEnd() override { Close("the client ended the connection"); }
-  void OnClosed(absl::Status status) override;
-  void OnDrained() override { OnHasOutput(); }
-  // http::Http2Session::Handler
+  // Http2Transport::Owner
   http::Http2StreamHandler* OnRequestHead(int32_t id, const http::RequestHead& head) override;
-  void OnHasOutput() override { worker_.loop.AtEndOfTurn(*this); }
-  void OnPeerDrains() override {}
-  void OnRefused(absl::string_view reason) override { worker_.observer.CountBadRequest(reason); }
-  // event::EndOfTurn
-  void OnEndOfTurn() override;
+  void OnFlushed() override;
+  void OnOver(const std::string& detail) override { Close(detail); }
 
+  http::Http2Session& session() { return transport_->session(); }
   void OnStreamDone(Stream& stream);
   void OnTick();
   void OnDrainStep();
@@ -63,8 +53,7 @@ class Http2Connection final : public event::Deletable,
 
   WorkerState& worker_;
   HttpSession& owner_;
-  std::unique_ptr<net::Stream> transport_;
-  http::Http2Session session_;
+  const std::shared_ptr<Http2Transport> transport_;
   Http2Fields fields_;
   Deadline tick_;   // Looks after streams that wait too long, and the idle connection.
   Deadline drain_;  // Its steps.
@@ -73,7 +62,6 @@ class Http2Connection final : public event::Deletable,
   std::vector<std::unique_ptr<Stream>> free_;
   uint64_t idle_since_ms_;
   Draining draining_ = Draining::kNo;
-  bool closed_ = false;
 };
 
 }  // namespace kith::proxy

@@ -29,10 +29,11 @@ absl::Span<const http::Header> Http2Fields::View() {
   return view_;
 }
 
-absl::Span<const http::Header> Http2Fields::OfRequest(const StoredRequest& request) {
+absl::Span<const http::Header> Http2Fields::OfRequest(const StoredRequest& request,
+                                                      absl::string_view scheme) {
   Clear();
   Add(":method", request.method());
-  Add(":scheme", "http");
+  Add(":scheme", scheme);
   const http::Header* host = http::Find(request.headers(), "host");
   if (host != nullptr) Add(":authority", host->value);
   Add(":path", request.path());

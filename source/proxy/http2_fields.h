@@ -17,7 +17,7 @@ namespace kith::proxy {
 class Http2Fields {
  public:
   // Each replaces what was there; the result is valid until the next call.
-  absl::Span<const http::Header> OfRequest(const StoredRequest& request);
+  absl::Span<const http::Header> OfRequest(const StoredRequest& request, absl::string_view scheme);
   absl::Span<const http::Header> OfResponse(const http::ResponseHead& head);
   absl::Span<const http::Header> OfTrailers(absl::Span<const http::Header> trailers);
   // Of an answer with a text of that length.

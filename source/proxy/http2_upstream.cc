@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "source/base/check.h"
-#include "source/proxy/http2_output.h"
 
 namespace kith::proxy {
 
@@ -45,18 +44,18 @@ class Http2Upstream::Leg final : public RequestLeg, private http::Http2StreamHan
     const auto message = request.framing().kind == http::BodyKind::kNone
                              ? Http2Session::Message::kComplete
                              : Http2Session::Message::kGoesOn;
-    id_ = session().SubmitRequest(link_.fields_.OfRequest(request), message, *this);
+    id_ = session().SubmitRequest(link_.fields_.OfRequest(request, link_.scheme()), message, *this);
     if (id_ != 0) return;
     link_.exhausted_ = true;
     link_.unsent_.push_back(this);
-    link_.OnHasOutput();
+    link_.transport_->Wake();
   }
   void SendBody(absl::Span<const uint8_t> bytes) override { session().Write(id_, bytes); }
   void SendEnd(absl::Span<const http::Header> trailers) override {
     session().End(id_, link_.fields_.OfTrailers(trailers));
   }
   bool write_blocked() const override {
-    return link_.session_.buffered_output(id_) > Http2Session::kHighWatermark;
+    return link_.session().buffered_output(id_) > Http2Session::kHighWatermark;
   }
   void PauseResponse() override { response_paused_ = true; }
   void ResumeResponse() override {
@@ -110,7 +109,7 @@ class Http2Upstream::Leg final : public RequestLeg, private http::Http2StreamHan
     link_.OnLegDone(*this);
     if (sink != nullptr) sink->OnResponseFailed(failure);
   }
-  Http2Session& session() { return link_.session_; }
+  Http2Session& session() { return link_.session(); }
 
   Http2Upstream& link_;
   ResponseSink* sink_ = nullptr;
@@ -124,30 +123,28 @@ Http2Upstream::Http2Upstream(WorkerState& worker, Owner& owner, Dial::Result dia
                              absl::Duration idle_timeout)
     : worker_(worker),
       owner_(owner),
-      stream_(std::move(dialed.stream)),
-      facts_(std::move(dialed.facts)),
+      facts_(std::make_shared<const ConnectionFacts>(std::move(dialed.facts))),
       idle_timeout_(idle_timeout),
-      stale_at_ms_(worker.AfterShareOf(facts_.Validity(*worker.options.clock), kFreshShare)),
+      stale_at_ms_(worker.AfterShareOf(facts_->Validity(*worker.options.clock), kFreshShare)),
       idle_deadline_(worker.loop, [this] { Go("idle"); }),
-      session_(ClientOptions(), worker.loop.blocks(), *this) {
-  stream_->SetHandler(this);
-  stream_->ResumeReading();
+      transport_(std::make_shared<Http2Transport>(worker, *this, std::move(dialed.stream),
+                                                  ClientOptions(), "the upstream")) {
+  transport_->Start({});
   idle_deadline_.Set(idle_timeout_);
 }
 
-Http2Upstream::~Http2Upstream() = default;
+Http2Upstream::~Http2Upstream() { transport_->Abandon(); }
 
 bool Http2Upstream::IsFresh() const {
-  const bool newest = facts_.context == nullptr || facts_.context == worker_.tls;
+  const bool newest = facts_->context == nullptr || facts_->context == worker_.tls;
   return newest && !retiring_ && !exhausted_ && worker_.loop.NowMs() < stale_at_ms_;
 }
 
-bool Http2Upstream::HasRoom() const { return busy_ < session_.stream_limit(); }
+bool Http2Upstream::HasRoom() const { return busy_ < transport_->session().stream_limit(); }
 
 RequestLeg& Http2Upstream::NewLeg() {
-  KITH_CHECK(!gone_, "a leg of a closed connection");
-  idle_deadline_.Clear();
-  ++busy_;
+  KITH_CHECK(!transport_->closed(), "a leg of a closed connection");
+  Occupy();
   if (free_.empty()) {
     legs_.push_back(std::make_unique<Leg>(*this));
     return *legs_.back();
@@ -157,54 +154,58 @@ RequestLeg& Http2Upstream::NewLeg() {
   return *leg;
 }
 
+std::unique_ptr<TunnelStream> Http2Upstream::AskTunnel(absl::string_view authority,
+                                                       TunnelStream::Opener& opener) {
+  Occupy();
+  auto stream = TunnelStream::Ask(transport_, authority, opener);
+  if (stream == nullptr) exhausted_ = true;
+  return stream;
+}
+
+void Http2Upstream::Occupy() {
+  idle_deadline_.Clear();
+  ++busy_;
+}
+
 void Http2Upstream::OnLegDone(Leg& leg) {
   free_.push_back(&leg);
+  OnStreamDone();
+}
+
+void Http2Upstream::OnStreamDone() {
   --busy_;
-  if (busy_ > 0 || gone_) return;
+  if (busy_ > 0 || transport_->closed()) return;
   idle_deadline_.Set(idle_timeout_);
   // Not from inside the session's callback.
-  if (retiring_ || exhausted_) OnHasOutput();
+  if (retiring_ || exhausted_) transport_->Wake();
 }
 
 void Http2Upstream::Retire() {
   retiring_ = true;
-  OnHasOutput();
+  transport_->Wake();
 }
 
-void Http2Upstream::OnData(absl::Span<const uint8_t> bytes) {
-  const absl::Status received = session_.Receive(bytes, worker_.loop.NowMs());
-  if (gone_ || received.ok()) return;
-  FlushHttp2(session_, *stream_, worker_.frames);
-  Go(std::string(received.message()));
-}
-
-void Http2Upstream::OnClosed(absl::Status status) {
-  Go(status.ok() ? "the upstream ended the connection" : std::string(status.message()));
-}
-
-void Http2Upstream::OnEndOfTurn() {
-  if (gone_) return;
+void Http2Upstream::OnTurnEnds() {
   std::vector<Leg*> unsent;
   unsent.swap(unsent_);
   for (Leg* leg : unsent) leg->FailUnsent();
-  FlushHttp2(session_, *stream_, worker_.frames);
-  if (session_.finished()) {
-    Go("the upstream ended the connection");
-  } else if ((retiring_ || exhausted_) && busy_ == 0 && session_.streams() == 0) {
-    Go("retired");
-  }
+}
+
+void Http2Upstream::OnFlushed() {
+  if ((retiring_ || exhausted_) && busy_ == 0 && session().streams() == 0) Go("retired");
 }
 
 void Http2Upstream::Close() {
-  gone_ = retiring_ = true;
+  retiring_ = true;
   idle_deadline_.Clear();
-  stream_->CloseAfterFlush();
+  transport_->Abandon();
 }
 
 void Http2Upstream::Go(const std::string& detail) {
-  if (gone_) return;
-  Close();
-  session_.CloseAll(detail);
+  if (transport_->closed()) return;
+  retiring_ = true;
+  idle_deadline_.Clear();
+  transport_->Close(detail);
   owner_.OnGone(*this);
 }
 

@@ -35,7 +35,7 @@ HttpConnection::HttpConnection(WorkerState& worker, HttpSession& session,
       deadline_(worker.loop, [this] { OnDeadline(); }),
       says_close_at_ms_(worker.AfterShareOf(validity, kSaysCloseShare)),
       ends_at_ms_(worker.AfterShareOf(validity, 1.0)),
-      draining_(worker.draining) {}
+      draining_(session.draining()) {}
 
 void HttpConnection::Start(absl::Span<const uint8_t> first_bytes) {
   stream_->SetHandler(this);
@@ -89,6 +89,12 @@ void HttpConnection::TakeFirst(absl::Span<const uint8_t> bytes) {
 }
 
 void HttpConnection::Consume(absl::Span<const uint8_t> bytes) {
+  if (switched_) {
+    if (!bytes.empty()) exchange_.TakeRequestBody(bytes);
+    if (exchange_.HoldsRequest()) stream_->PauseReading();
+    SetDeadline();
+    return;
+  }
   bool more = !bytes.empty() || parser_paused_;
   while (more && serving()) {
     if (exchange_.HoldsRequest()) {
@@ -195,6 +201,17 @@ void HttpConnection::SendResponseHead(const http::ResponseHead& head) {
   stream_->Write(worker_.scratch);
 }
 
+void HttpConnection::SwitchProtocols(const http::ResponseHead& head) {
+  switched_ = close_after_ = true;
+  response_body_ = BodyKind::kUntilClose;
+  ResponseFraming framing;
+  framing.connection = ResponseFraming::Connection::kUpgrade;
+  worker_.scratch.clear();
+  AppendResponseHead(head, framing, worker_.scratch);
+  stream_->Write(worker_.scratch);
+  SetDeadline();
+}
+
 void HttpConnection::SendResponseBody(absl::Span<const uint8_t> bytes) {
   if (response_body_ == BodyKind::kChunked) {
     WriteChunkTo(*stream_, bytes);
@@ -278,6 +295,8 @@ void HttpConnection::OnEnd() {
   } else if (!exchange_.active()) {
     const absl::Status ended = parser_.FinishOnEof();
     ended.ok() ? Close() : RefuseMalformed(ended);
+  } else if (switched_) {
+    if (!exchange_.request_complete()) exchange_.TakeRequestEnd({});
   } else if (!exchange_.request_complete()) {
     // The body will never be complete.
     exchange_.Break(Reason::kConnectionReset,

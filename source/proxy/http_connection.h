@@ -56,6 +56,7 @@ class HttpConnection final : public event::Deletable,
   void SendResponseTrailers(absl::Span<const http::Header> trailers) override;
   size_t SendAnswer(int status) override;
   size_t SendReply(const Reply& reply, absl::string_view method) override;
+  void SwitchProtocols(const http::ResponseHead& head) override;
   bool response_blocked() const override { return stream_->write_blocked(); }
   void OnRequestFlows() override { ResumeInput(); }
   void OnExchangeDone() override;
@@ -92,6 +93,7 @@ class HttpConnection final : public event::Deletable,
   bool in_feed_ = false;
   bool eof_ = false;
   bool draining_ = false;
+  bool switched_ = false;  // What comes is no HTTP any more.
   bool head_timed_ = false;
 
   // Of the exchange in flight.

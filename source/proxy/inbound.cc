@@ -4,7 +4,6 @@
 
 #include "source/proxy/alpn.h"
 #include "source/proxy/judge.h"
-#include "source/proxy/proxy_protocol.h"
 #include "source/tls/client_hello.h"
 
 namespace kith::proxy {
@@ -33,27 +32,13 @@ http::PathMode PathModeOf(mesh::PathNormalization normalization) {
 
 }  // namespace
 
-InboundSession::InboundSession(WorkerState& worker, SessionSet& sessions, InboundPort& port,
-                               std::unique_ptr<net::Stream> stream)
-    : worker_(worker),
-      sessions_(sessions),
-      port_(port),
-      protocol_(port.options.protocol),
-      remote_(stream->remote()),
-      accepted_(worker.options.clock->Now()),
-      stream_(std::move(stream)),
-      peek_deadline_(worker.loop, [this] { OnPeekTimeout(); }) {
-  worker_.observer.AddConnections(Observer::Direction::kInbound, 1);
-}
-
 InboundSession::InboundSession(WorkerState& worker, SessionSet& sessions,
                                std::shared_ptr<InboundPort> port,
                                std::unique_ptr<net::Stream> stream)
     : worker_(worker),
       sessions_(sessions),
-      held_(std::move(port)),
-      port_(*held_),
-      protocol_(port_.options.protocol),
+      port_(std::move(port)),
+      protocol_(port_->options.protocol),
       remote_(stream->remote()),
       accepted_(worker.options.clock->Now()),
       stream_(std::move(stream)),
@@ -66,7 +51,7 @@ InboundSession::~InboundSession() {
 }
 
 mesh::MtlsMode InboundSession::Mode() const {
-  return worker_.config.snapshot->modes.ForPort(port_.options.port);
+  return worker_.config.snapshot->modes.ForPort(port_->options.port);
 }
 
 void InboundSession::Start() {
@@ -81,31 +66,17 @@ void InboundSession::Start() {
   stream_->ResumeReading();
 }
 
-void InboundSession::StartDraining() {
-  if (http_ != nullptr) http_->StartDraining();
-  if (http2_ != nullptr) http2_->StartDraining();
-}
+void InboundSession::StartDraining() { carried_.StartDraining(); }
 
 void InboundSession::CutOff(const absl::Status& status) {
-  if (http2_ != nullptr) {
-    http2_->CutOff(status);
-  } else if (http_ != nullptr) {
-    http_->CutOff(status);
-  } else if (tunnel_ != nullptr) {
-    tunnel_->Abort(status);
-  } else {
-    Refuse(Reason::kShuttingDown, std::string(status.message()));
-  }
+  if (!carried_.CutOff(status)) Refuse(Reason::kShuttingDown, std::string(status.message()));
 }
 
 void InboundSession::OnConfigChanged() {
   // A link takes its peer to a newer certificate as soon as there is one: nothing is lost by it.
-  if (http2_ != nullptr && facts_.alpn == kLinkAlpn && facts_.context != worker_.tls) {
-    http2_->StartDraining();
+  if (carried_.http2() != nullptr && facts_->alpn == kLinkAlpn && facts_->context != worker_.tls) {
+    carried_.http2()->StartDraining();
   }
-  if (tunnel_ == nullptr || DecideTcp().allowed) return;
-  // Requests are decided one by one; a tunnel was decided when it began.
-  tunnel_->Abort(absl::PermissionDeniedError("a new policy no longer allows the connection"));
 }
 
 // ---- Plaintext or TLS ----
@@ -161,7 +132,7 @@ void InboundSession::OnPeekTimeout() {
 
 bool InboundSession::TakesAnyTls() const {
   return worker_.tls != nullptr &&
-         worker_.tls->rules().ForPort(port_.options.port) != tls::ClientCertificate::kRequire;
+         worker_.tls->rules().ForPort(port_->options.port) != tls::ClientCertificate::kRequire;
 }
 
 void InboundSession::StartTls(const tls::ClientHello& hello) {
@@ -169,13 +140,15 @@ void InboundSession::StartTls(const tls::ClientHello& hello) {
     Refuse(Reason::kNoIdentity, "no certificate of our own yet; is the control plane reachable?");
     return;
   }
-  facts_.context = worker_.tls;
-  if (protocol_ == mesh::Protocol::kDetect) protocol_ = ProtocolOf(hello.alpn);
+  facts_->context = worker_.tls;
+  if (protocol_ == mesh::Protocol::kDetect) {
+    protocol_ = ProtocolOf(hello.alpn, worker_.options.links);
+  }
   tls::TlsStream::ServerOptions options;
   options.context = worker_.tls;
-  options.alpn = ServerAlpn(protocol_, worker_.options.links);
+  options.alpn = ServerAlpn(protocol_, worker_.options.links, hello.alpn);
   options.handshake_timeout = worker_.options.timeouts.handshake;
-  options.client_certificate = worker_.tls->rules().ForPort(port_.options.port);
+  options.client_certificate = worker_.tls->rules().ForPort(port_->options.port);
   options.live = worker_.live;
   options.first_bytes = std::move(peeked_);
   peeked_.clear();
@@ -185,46 +158,48 @@ void InboundSession::StartTls(const tls::ClientHello& hello) {
 }
 
 void InboundSession::OnHandshake(const tls::HandshakeResult& handshake) {
-  worker_.observer.CountHandshake(Observer::Side::kServer, handshake, facts_.context.get());
-  facts_.tls_version = handshake.version;
-  facts_.sni = handshake.sni;
-  facts_.alpn = handshake.alpn;
+  worker_.observer.CountHandshake(Observer::Side::kServer, handshake, facts_->context.get());
+  facts_->tls_version = handshake.version;
+  facts_->sni = handshake.sni;
+  facts_->alpn = handshake.alpn;
   if (!handshake.status.ok()) {
     Refuse(handshake.reason, std::string(handshake.status.message()));
     return;
   }
-  facts_.peer = handshake.peer;
-  if (facts_.peer) {
-    certificate_.serial = facts_.peer->leaf.serial;
-    certificate_.fingerprint = facts_.peer->leaf.sha256;
-  }
+  facts_->peer = handshake.peer;
   stream_ = std::move(handshaking_);
   StartProtocol({});
 }
 
 void InboundSession::StartProtocol(absl::Span<const uint8_t> first_bytes) {
+  if (facts_->tls_version.empty() && !plaintext_seen_) {
+    plaintext_seen_ = true;
+    worker_.observer.SawPlaintext(remote_, port_->options.port, accepted_);
+  }
   if (protocol_ == mesh::Protocol::kDetect) {
     Detect(first_bytes);
     return;
   }
-  if (protocol_ == mesh::Protocol::kTcp) {
-    StartTunnel(first_bytes);
-    return;
-  }
-  if (IsHttp2(facts_.alpn)) {
+  if (IsHttp2(facts_->alpn)) {
     StartHttp2(std::move(stream_), first_bytes);
     return;
   }
-  http_ = std::make_unique<HttpConnection>(worker_, *this, std::move(stream_),
-                                           facts_.Validity(*worker_.options.clock));
-  http_->Start(first_bytes);
+  if (protocol_ == mesh::Protocol::kTcp) {
+    sessions_.Start(std::make_unique<InboundTunnel>(
+        worker_, sessions_, Origin(accepted_), std::move(stream_),
+        std::vector<uint8_t>(first_bytes.begin(), first_bytes.end())));
+    Leave();
+    return;
+  }
+  carried_.StartHttp1(worker_, *this, std::move(stream_), facts_->Validity(*worker_.options.clock),
+                      first_bytes);
   peeked_ = {};
 }
 
 // Plaintext on a port that declares nothing.
 void InboundSession::Detect(absl::Span<const uint8_t> first_bytes) {
   // Whoever was silent while TLS was awaited has waited enough.
-  if ((first_bytes.empty() && stream_silent_) || IsServerFirst(port_.options.port)) {
+  if ((first_bytes.empty() && stream_silent_) || IsServerFirst(port_->options.port)) {
     protocol_ = mesh::Protocol::kTcp;
     StartProtocol(first_bytes);
     return;
@@ -244,115 +219,57 @@ void InboundSession::Detect(absl::Span<const uint8_t> first_bytes) {
   detection_->Start(first_bytes);
 }
 
-// ---- TCP ----
+// ---- Opaque bytes ----
 
-policy::Request InboundSession::Peer() const {
-  policy::Request request;
-  if (facts_.peer) {
-    request.peer = &facts_.peer->id;
-    request.certificate = &certificate_;
-  }
-  request.source = &remote_;
-  request.destination = &port_.options.bind;
-  request.destination_port = port_.options.port;
-  request.sni = facts_.sni;
-  request.scheme = facts_.tls_version.empty() ? "http" : "https";
-  return request;
+InboundTunnel::Origin InboundSession::Origin(absl::Time accepted) const {
+  return {port_, facts_, remote_, accepted};
 }
 
-policy::Decision InboundSession::DecideTcp() const {
-  return Decide(*worker_.config.policies, Peer());
+// What a peer says to a port that declares HTTP is decided request by request.
+bool InboundSession::TakesTunnels() const {
+  return facts_->alpn == kLinkAlpn && (port_->options.protocol == mesh::Protocol::kTcp ||
+                                       port_->options.protocol == mesh::Protocol::kDetect);
 }
 
-void InboundSession::StartTunnel(absl::Span<const uint8_t> first_bytes) {
-  const policy::Decision decision = DecideTcp();
-  worker_.observer.CountDecision(policy::Request::Kind::kTcp, decision);
-  policy_ = std::string(decision.policy);
-  rule_ = decision.rule;
-  if (!decision.allowed) {
-    RefuseByPolicy(decision);
-    return;
-  }
-  if (std::string limit; !JudgeConnection(worker_, Peer(), limit)) {
-    Refuse(Reason::kRateLimited, limit);
-    return;
-  }
-  if (first_bytes.data() != peeked_.data()) peeked_.assign(first_bytes.begin(), first_bytes.end());
-  dial_ = port_.application->StartDial(
-      [this](Dial::Result result) { OnApplicationDialed(std::move(result)); });
-}
-
-void InboundSession::OnApplicationDialed(Dial::Result result) {
-  worker_.loop.DeleteLater(std::move(dial_));
-  if (!result.status.ok()) {
-    Refuse(result.reason, std::string(result.status.message()));
-    return;
-  }
-  // The policy may have changed while the application was dialled.
-  if (const policy::Decision decision = DecideTcp(); !decision.allowed) {
-    RefuseByPolicy(decision);
-    return;
-  }
-  port_.application->AddActive();
-  if (port_.options.proxy_protocol == ProxyProtocol::kV2) {
-    result.stream->Write(EncodeProxyHeader({.source = remote_,
-                                            .destination = port_.options.bind,
-                                            .tls_version = facts_.tls_version,
-                                            .spiffe_id = facts_.peer_principal()}));
-  }
-  tunnel_ = std::make_unique<Tunnel>(std::move(stream_), std::move(result.stream), peeked_,
-                                     worker_.options.timeouts.idle,
-                                     [this](absl::Status status) { OnTunnelDone(status); });
-  peeked_ = {};
-  if (facts_.context != nullptr) {
-    tunnel_->EndAfter(facts_.Validity(*worker_.options.clock),
-                      facts_.Expired(*worker_.options.clock));
-  }
-  worker_.observer.TunnelOpened(Record());
-}
-
-void InboundSession::OnTunnelDone(absl::Status status) {
-  port_.application->RemoveActive();
-  ConnectionRecord record = Record();
-  record.status = &status;
-  if (absl::IsPermissionDenied(status)) record.reason = Reason::kPolicyDenied;
-  worker_.observer.TunnelClosed(record, tunnel_->bytes_to_server(), tunnel_->bytes_to_client());
-  Leave();
+void InboundSession::StartTunnel(std::unique_ptr<TunnelStream> stream) {
+  sessions_.Start(std::make_unique<InboundTunnel>(
+      worker_, sessions_, Origin(worker_.options.clock->Now()), std::move(stream)));
 }
 
 // ---- HTTP ----
 
 void InboundSession::StartHttp2(std::unique_ptr<net::Stream> stream,
                                 absl::Span<const uint8_t> first_bytes) {
-  if (http_ != nullptr) worker_.loop.DeleteLater(std::move(http_));
-  http2_ = std::make_unique<Http2Connection>(worker_, *this, std::move(stream),
-                                             facts_.Validity(*worker_.options.clock));
-  http2_->Start(first_bytes);
+  carried_.StartHttp2(worker_, *this, std::move(stream), facts_->Validity(*worker_.options.clock),
+                      first_bytes);
 }
 
 Routing InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
-                              RequestRecord& record, Decided) {
+                              RequestRecord& record, Decided decided) {
   http::Header id[1];
   size_t id_count = 0;
   record.request_id = worker_.observer.RequestId(head, id, id_count);
   added_.assign(id, id + id_count);
   // HTTP/1.0 may come without, and leaves here as HTTP/1.1.
-  const std::string application = port_.options.application.ToString();
+  const std::string application = port_->options.application.ToString();
   if (head.host.empty()) added_.push_back({"Host", application});
-  peer_headers_.Add(port_.options.peer_headers, head.headers, facts_.peer ? &*facts_.peer : nullptr,
-                    facts_.context != nullptr ? &facts_.context->identity().id() : nullptr, added_);
+  peer_headers_.Add(
+      port_->options.peer_headers, head.headers, facts_->peer ? &*facts_->peer : nullptr,
+      facts_->context != nullptr ? &facts_->context->identity().id() : nullptr, added_);
 
   absl::string_view path = head.path;
   const mesh::PathNormalization normalization = worker_.config.snapshot->modes.path_normalization;
-  const http::PathOutcome outcome = http::NormalizePath(PathModeOf(normalization), path, path_);
+  // CONNECT has none: rules for paths do not match it.
+  const http::PathOutcome outcome =
+      head.is_connect ? http::PathOutcome::kUnchanged
+                      : http::NormalizePath(PathModeOf(normalization), path, path_);
   if (outcome == http::PathOutcome::kChanged) path = path_;
   out.Assign(head, path, PeerHeaders::Dropped(), added_);
-  if (head.is_connect) {
-    record.reason = Reason::kBadRequest;
-    record.detail = "CONNECT is not supported";
-    return Routing::Refuse(501);
-  }
   record.reason = Reason::kBadRequest;
+  if (port_->options.protocol == mesh::Protocol::kTcp) {
+    record.detail = "a request to a port that takes opaque TCP";
+    return Routing::Refuse(400);
+  }
   if (http::IsRefused(outcome)) {
     worker_.observer.CountBadRequest(http::ToString(outcome));
     record.detail = std::string(http::ToString(outcome));
@@ -368,13 +285,13 @@ Routing InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
   }
   record.reason = Reason::kNone;
 
-  return JudgeRequest(worker_, Peer(), out, record);
+  return JudgeRequest(worker_, {Peer(), facts_->own_principal(), out, record}, std::move(decided));
 }
 
 std::shared_ptr<Endpoint> InboundSession::Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
                                                  RequestRecord& record) {
   // One application: a second try makes sense only after a stale connection, which is not `tried`.
-  if (tried.empty()) return port_.application;
+  if (tried.empty()) return port_->application;
   if (record.reason == Reason::kNone) record.reason = Reason::kUpstreamUnreachable;
   return nullptr;
 }
@@ -392,29 +309,20 @@ ConnectionRecord InboundSession::Record() const {
   record.direction = Observer::Direction::kInbound;
   record.started = accepted_;
   record.remote = &remote_;
-  record.local = &port_.options.bind;
-  record.downstream = &facts_;
-  record.destination = &port_.options.application;
+  record.local = &port_->options.bind;
+  record.downstream = facts_.get();
+  record.destination = &port_->options.application;
   record.decided = true;
   record.allowed = true;
-  record.policy = policy_;
-  record.rule = rule_;
+  record.port = port_->options.port;
   return record;
-}
-
-void InboundSession::RefuseByPolicy(const policy::Decision& decision) {
-  policy_ = std::string(decision.policy);
-  rule_ = decision.rule;
-  Refuse(Reason::kPolicyDenied,
-         decision.policy.empty() ? worker_.config.policies->unmatched() : std::string());
 }
 
 void InboundSession::Refuse(Reason reason, std::string detail) {
   ConnectionRecord record = Record();
   record.reason = reason;
   record.detail = detail;
-  record.decided = reason == Reason::kPolicyDenied;
-  record.allowed = false;
+  record.decided = record.allowed = false;
   worker_.observer.ConnectionRefused(record);
   Leave();
 }
@@ -423,7 +331,6 @@ void InboundSession::Leave() {
   if (left_) return;
   left_ = true;
   peek_deadline_.Clear();
-  if (dial_ != nullptr) worker_.loop.DeleteLater(std::move(dial_));
   if (detection_ != nullptr) worker_.loop.DeleteLater(std::move(detection_));
   if (stream_ != nullptr) stream_->Close();
   sessions_.Remove(*this);

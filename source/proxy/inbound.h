@@ -1,5 +1,6 @@
 // Inbound: what peers open towards the application. Decides plaintext or mutual TLS by the port's
-// mode and the first bytes, proves the peer's identity, authorizes, and only then dials.
+// mode and the first bytes, proves the peer's identity, and authorizes each request; opaque
+// bytes it hands to inbound_tunnel.h.
 // Threads: the worker's loop. Owns: see session.h.
 // Errors: each refusal has a reason, counted and logged; the peer learns no more than an alert, a
 // close or a 403.
@@ -10,31 +11,19 @@
 #include <vector>
 
 #include "source/http/path.h"
+#include "source/proxy/carried.h"
 #include "source/proxy/detect.h"
-#include "source/proxy/dial.h"
-#include "source/proxy/endpoint.h"
-#include "source/proxy/http2_connection.h"
-#include "source/proxy/http_connection.h"
+#include "source/proxy/inbound_port.h"
+#include "source/proxy/inbound_tunnel.h"
 #include "source/proxy/peer_headers.h"
 #include "source/proxy/session.h"
-#include "source/proxy/tunnel.h"
 #include "source/tls/client_hello.h"
 
 namespace kith::proxy {
 
-// An inbound port and the way to its application.
-struct InboundPort {
-  InboundOptions options;
-  std::shared_ptr<Endpoint> application;
-
-  void Retire() { application->Retire(); }
-};
-
 class InboundSession final : public Session, private net::StreamHandler, public HttpSession {
  public:
-  InboundSession(WorkerState& worker, SessionSet& sessions, InboundPort& port,
-                 std::unique_ptr<net::Stream> stream);
-  // Of a captured connection, whose port lives as long as anybody uses it.
+  // The port of a captured connection lives as long as anybody uses it.
   InboundSession(WorkerState& worker, SessionSet& sessions, std::shared_ptr<InboundPort> port,
                  std::unique_ptr<net::Stream> stream);
   ~InboundSession() override;
@@ -61,6 +50,9 @@ class InboundSession final : public Session, private net::StreamHandler, public 
   void OnRequestDone(const RequestRecord& record) override;
   void StartHttp2(std::unique_ptr<net::Stream> stream,
                   absl::Span<const uint8_t> first_bytes) override;
+  bool draining() const override { return worker_.draining; }
+  bool TakesTunnels() const override;
+  void StartTunnel(std::unique_ptr<TunnelStream> stream) override;
   void OnConnectionDone() override;
 
   mesh::MtlsMode Mode() const;
@@ -72,21 +64,16 @@ class InboundSession final : public Session, private net::StreamHandler, public 
   // The bytes from here on are the application's protocol.
   void StartProtocol(absl::Span<const uint8_t> first_bytes);
   void Detect(absl::Span<const uint8_t> first_bytes);
-  void StartTunnel(absl::Span<const uint8_t> first_bytes);
-  void OnApplicationDialed(Dial::Result result);
-  void OnTunnelDone(absl::Status status);
-  // What policies may know of the connection.
-  policy::Request Peer() const;
-  policy::Decision DecideTcp() const;
+  // Of an opaque connection, or of one stream of a link.
+  InboundTunnel::Origin Origin(absl::Time accepted) const;
+  policy::Request Peer() const { return port_->PeerOf(worker_, *facts_, remote_); }
   ConnectionRecord Record() const;
-  void RefuseByPolicy(const policy::Decision& decision);
   void Refuse(telemetry::Reason reason, std::string detail);
   void Leave();
 
   WorkerState& worker_;
   SessionSet& sessions_;
-  const std::shared_ptr<InboundPort> held_;
-  InboundPort& port_;
+  const std::shared_ptr<InboundPort> port_;
   // The port's, until it is detected.
   mesh::Protocol protocol_;
   const base::SocketAddress remote_;
@@ -95,18 +82,12 @@ class InboundSession final : public Session, private net::StreamHandler, public 
   std::unique_ptr<tls::TlsStream> handshaking_;
   Deadline peek_deadline_;
   std::vector<uint8_t> peeked_;
-  ConnectionFacts facts_;
+  const std::shared_ptr<ConnectionFacts> facts_ = std::make_shared<ConnectionFacts>();
   std::unique_ptr<Detection> detection_;
-  policy::CertificateView certificate_;  // Into facts_.
-  std::unique_ptr<HttpConnection> http_;
-  std::unique_ptr<Http2Connection> http2_;
-  std::unique_ptr<Dial> dial_;
-  std::unique_ptr<Tunnel> tunnel_;
-  // The decision that let a tunnel through, for its log line.
-  std::string policy_;
-  int rule_ = -1;
-  std::string path_;            // Normalized, of the request being routed.
-  bool stream_silent_ = false;  // It sent nothing while TLS was awaited.
+  Carried carried_;
+  bool plaintext_seen_ = false;  // StartProtocol() runs again once the protocol is detected.
+  std::string path_;             // Normalized, of the request being routed.
+  bool stream_silent_ = false;   // It sent nothing while TLS was awaited.
   PeerHeaders peer_headers_;
   std::vector<http::Header> added_;  // To the request being routed.
   bool left_ = false;

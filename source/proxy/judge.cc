@@ -1,11 +1,14 @@
 #include "source/proxy/judge.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "source/jwt/authentication.h"
+#include "source/proxy/custom.h"
 
 namespace kith::proxy {
 
@@ -13,13 +16,16 @@ using telemetry::Reason;
 
 namespace {
 
-constexpr absl::string_view kDenied = "RBAC: access denied";      // Istio's, to the letter.
+constexpr absl::string_view kDenied = "RBAC: access denied";  // Istio's, to the letter.
+constexpr size_t kMaxGrpcMessage = 1024;
 constexpr absl::string_view kRateLimited = "local_rate_limited";  // Envoy's.
 
 // Takes the request's token for what it says. False when it is refused: `refusal` is the answer.
-bool CheckToken(WorkerState& worker, StoredRequest& request, RequestRecord& record,
+bool CheckToken(WorkerState& worker, const Config& config, const Case& of,
                 std::shared_ptr<const jwt::Identity>& identity, Routing& refusal) {
-  const jwt::Authentication* const authentication = worker.config.authentication.get();
+  StoredRequest& request = of.request;
+  RequestRecord& record = of.record;
+  const jwt::Authentication* const authentication = config.authentication.get();
   if (authentication == nullptr || authentication->empty()) return true;
   jwt::Authentication::Outcome outcome = authentication->Authenticate(
       {request.method(), request.path(), record.host, request.headers()},
@@ -50,69 +56,172 @@ bool CheckToken(WorkerState& worker, StoredRequest& request, RequestRecord& reco
   return true;
 }
 
-bool CheckLimits(WorkerState& worker, const policy::Request& request, RequestRecord& record,
-                 const StoredRequest& stored, Routing& refusal) {
+bool CheckLimits(WorkerState& worker, const policy::Request& request, const Case& of,
+                 Routing& refusal) {
   const auto verdict = worker.limiter.Take(request, worker.loop.NowMs());
   if (verdict.allowed) return true;
   worker.observer.CountRateLimited(request.kind, verdict.policy);
-  record.reason = Reason::kRateLimited;
-  record.detail = std::string(verdict.policy);
-  Reply reply = Reply::Refusal(429, kRateLimited, stored.headers());
+  of.record.reason = Reason::kRateLimited;
+  of.record.detail = std::string(verdict.policy);
+  Reply reply = Reply::Refusal(429, kRateLimited, of.request.headers());
   reply.headers.emplace_back("retry-after", absl::StrCat(verdict.retry_after_s));
   refusal = Routing::Refuse(std::move(reply));
   return false;
 }
 
-}  // namespace
-
-policy::Decision Decide(const policy::PolicySet& policies, const policy::Request& known) {
-  policy::Request request = known;
-  // Only what rate limits go by is read of a certificate; a condition on anything else of it must
-  // not take what was not read for absent.
-  request.certificate = nullptr;
-  const absl::optional<policy::CustomMatch> custom = policies.MatchCustom(request);
-  if (!custom) return policies.Decide(request);
-  policy::Decision decision;
-  decision.allowed = false;
-  decision.policy = custom->policy;
-  decision.rule = custom->rule;
-  return decision;
-}
-
-Routing JudgeRequest(WorkerState& worker, const policy::Request& connection, StoredRequest& stored,
-                     RequestRecord& record) {
-  std::shared_ptr<const jwt::Identity> identity;
-  Routing refusal;
-  if (!CheckToken(worker, stored, record, identity, refusal)) return refusal;
-
-  policy::Request request = connection;
+// The request as policies see it, without its token. The views die with the next call.
+policy::Request RequestOf(WorkerState& worker, const policy::PolicySet& policies, const Case& of) {
+  policy::Request request = of.connection;
   request.kind = policy::Request::Kind::kHttp;
-  request.method = stored.method();
-  request.target = stored.path();
+  request.method = of.request.method();
+  request.target = of.request.path();
   request.path = request.target.substr(0, request.target.find('?'));
-  request.host = record.host;
+  request.host = of.record.host;
+  if (!worker.reads_headers && !policies.reads_headers()) return request;
   std::vector<policy::HeaderView>& headers = worker.header_views;
   headers.clear();
-  for (const http::Header& header : stored.headers()) {
+  for (const http::Header& header : of.request.headers()) {
     headers.push_back({header.name, header.value});
   }
   request.headers = headers;
-  if (identity != nullptr) request.claims = &identity->claims;
+  return request;
+}
 
-  const policy::PolicySet& policies = *worker.config.policies;
-  const policy::Decision decision = Decide(policies, request);
-  worker.observer.CountDecision(request.kind, decision);
+void Note(const policy::Decision& decision, RequestRecord& record) {
   record.decided = true;
   record.allowed = decision.allowed;
   record.policy.assign(decision.policy.data(), decision.policy.size());
   record.rule = decision.rule;
-  if (!decision.allowed) {
-    record.reason = Reason::kPolicyDenied;
-    if (decision.policy.empty()) record.detail = policies.unmatched();
-    return Routing::Refuse(Reply::Refusal(403, kDenied, stored.headers()));
+}
+
+// AUDIT, DENY and ALLOW. False when they refuse.
+bool CheckPolicies(WorkerState& worker, const policy::PolicySet& policies,
+                   const policy::Request& request, const Case& of, Routing& refusal) {
+  const policy::Decision decision = policies.Decide(request);
+  worker.observer.CountDecision(request.kind, decision);
+  of.record.marks = worker.observer.Mark(policies, request, decision);
+  Note(decision, of.record);
+  if (decision.allowed) return true;
+  of.record.reason = Reason::kPolicyDenied;
+  if (decision.policy.empty()) of.record.detail = policies.unmatched();
+  refusal = Routing::Refuse(Reply::Refusal(403, kDenied, of.request.headers()));
+  return false;
+}
+
+// Everything behind CUSTOM, by `config`.
+Routing JudgeBy(WorkerState& worker, const Config& config, const Case& of) {
+  std::shared_ptr<const jwt::Identity> identity;
+  Routing refusal;
+  if (!CheckToken(worker, config, of, identity, refusal)) return refusal;
+  policy::Request request = RequestOf(worker, *config.policies, of);
+  if (identity != nullptr) request.claims = &identity->claims;
+  if (!CheckPolicies(worker, *config.policies, request, of, refusal)) return refusal;
+  // A wait may have brought newer policies. What passed those that asked is allowed by them, what
+  // the newer ones refuse by them: no answer is of both.
+  const policy::PolicySet& newest = *worker.config.policies;
+  if (config.policies.get() != &newest && !CheckPolicies(worker, newest, request, of, refusal)) {
+    return refusal;
   }
-  if (!CheckLimits(worker, request, record, stored, refusal)) return refusal;
+  if (!CheckLimits(worker, request, of, refusal)) return refusal;
   return Routing::Forward();
+}
+
+// As gRPC writes a message in a header: what is no visible ASCII percent-encoded.
+std::string GrpcMessage(absl::string_view text) {
+  std::string message;
+  for (const char c : text.substr(0, kMaxGrpcMessage)) {
+    if (c >= ' ' && c <= '~' && c != '%') {
+      message.push_back(c);
+    } else {
+      absl::StrAppend(&message, "%", absl::Hex(static_cast<uint8_t>(c), absl::kZeroPad2));
+    }
+  }
+  return message;
+}
+
+// What the client of a request that an authorizer refused gets: its own words, with a status of
+// gRPC's for clients who read no other.
+Reply ReplyOf(const extauthz::Verdict& verdict, const StoredRequest& request) {
+  Reply reply = Reply::Refusal(verdict.status, "", request.headers());
+  const bool typed = std::any_of(
+      verdict.headers.begin(), verdict.headers.end(),
+      [](const auto& header) { return absl::EqualsIgnoreCase(header.first, "content-type"); });
+  // Only a refusal in gRPC's form has more than a type of its own.
+  const bool grpc = reply.headers.size() > 1;
+  if (!grpc) reply.body = verdict.body;
+  if (typed && !grpc) reply.headers.clear();
+  for (auto& [name, value] : reply.headers) {
+    if (name == "grpc-message") value = GrpcMessage(verdict.body);
+  }
+  for (const auto& header : verdict.headers) {
+    if (!grpc || !absl::EqualsIgnoreCase(header.first, "content-type")) {
+      reply.headers.push_back(header);
+    }
+  }
+  return reply;
+}
+
+// A request whose authorizer is being asked.
+class Waiting final : public event::Deletable {
+ public:
+  Waiting(WorkerState& worker, const Case& of, const policy::CustomMatch& match,
+          HttpSession::Decided decided)
+      : worker_(worker),
+        case_(of),
+        config_(worker.config),
+        provider_(match.provider),
+        decided_(std::move(decided)) {
+    const policy::Request request = RequestOf(worker, *config_.policies, of);
+    CustomQuestion question;
+    question.policies = config_.policies;
+    question.match = match;
+    question.question.request = &request;
+    question.question.own_principal = of.own_principal;
+    question.question.time = of.record.started;
+    question.question.id = of.record.request_id;
+    question.question.headers = of.request.headers();
+    question.question.framing = of.request.framing();
+    asking_ = AskCustom(worker, std::move(question),
+                        [this](CustomAnswer answer) { OnAnswer(std::move(answer)); });
+  }
+
+ private:
+  void OnAnswer(CustomAnswer answer) {
+    worker_.loop.DeleteLater(std::move(asking_));
+    if (!answer.allowed) {
+      worker_.observer.CountDecision(policy::Request::Kind::kHttp, answer.decision);
+      Note(answer.decision, case_.record);
+      case_.record.reason = answer.reason;
+      case_.record.detail = std::move(answer.detail);
+      // The analyzer loses sight of the reply's owner inside the callback.
+      // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks)
+      return std::exchange(decided_,
+                           nullptr)(Routing::Refuse(ReplyOf(answer.verdict, case_.request)));
+    }
+    ApplyCustom(worker_, provider_, answer.verdict, case_.request);
+    Routing routing = JudgeBy(worker_, config_, case_);
+    routing.response_headers = std::move(answer.verdict.response_headers);
+    std::exchange(decided_, nullptr)(std::move(routing));
+  }
+
+  WorkerState& worker_;
+  const Case case_;
+  const Config config_;  // That asked.
+  const std::string provider_;
+  HttpSession::Decided decided_;
+  std::unique_ptr<event::Deletable> asking_;
+};
+
+}  // namespace
+
+Routing JudgeRequest(WorkerState& worker, const Case& of, HttpSession::Decided decided) {
+  const policy::PolicySet& policies = *worker.config.policies;
+  if (policies.asks()) {
+    if (const auto match = policies.MatchCustom(RequestOf(worker, policies, of)); match) {
+      return Routing::Pending(std::make_unique<Waiting>(worker, of, *match, std::move(decided)));
+    }
+  }
+  return JudgeBy(worker, worker.config, of);
 }
 
 bool JudgeConnection(WorkerState& worker, const policy::Request& connection, std::string& policy) {

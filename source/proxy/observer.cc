@@ -36,6 +36,9 @@ string_view ResponseFlags(telemetry::Reason reason) {
       return "-";
     case Reason::kRateLimited:
       return "RL";
+    case Reason::kExternalDenied:
+    case Reason::kExternalFailed:
+      return "UAEX";
     case Reason::kNoEndpoint:
       return "UH";
     case Reason::kUnknownService:
@@ -111,7 +114,22 @@ telemetry::AccessEntry EntryOf(const ConnectionRecord& record) {
   if (record.decided) entry.decision = record.allowed ? "allowed" : "denied";
   entry.policy = record.policy;
   entry.rule = record.rule;
+  entry.port = record.port;
   return entry;
+}
+
+// Where an inbound connection was accepted: what policies know as its destination.
+std::string BindOf(const ConnectionRecord& record) {
+  const bool inbound = record.direction == Observer::Direction::kInbound;
+  return inbound && record.local != nullptr ? record.local->ToString() : std::string();
+}
+
+void FillMarks(const PolicyMarks& marks, telemetry::AccessEntry& entry) {
+  entry.audit_policy = marks.audit_policy;
+  if (!marks.tried) return;
+  entry.dry_run_decision = marks.dry_run_allows ? "allowed" : "denied";
+  entry.dry_run_policy = marks.dry_run_policy;
+  entry.dry_run_rule = marks.dry_run_rule;
 }
 
 // The mutual TLS of a connection, seen from who opened it to who answers.
@@ -147,7 +165,10 @@ struct Observer::Series {
 };
 
 Observer::Observer(const Worker::Options& options)
-    : options_(options), series_(std::make_unique<Series>(*options.metrics)) {}
+    : options_(options),
+      series_(std::make_unique<Series>(*options.metrics)),
+      workload_(absl::StrCat(options.name_space, "/", options.workload)),
+      recent_(options.recent_decisions) {}
 Observer::~Observer() = default;
 
 void Observer::AddConnections(Direction direction, int64_t change) {
@@ -179,6 +200,10 @@ void Observer::CountEjection() {
   series_->shard.GetCounter(telemetry::kUpstreamEjections, {}).Add();
 }
 
+void Observer::CountUnverifiedServer() {
+  series_->shard.GetCounter(telemetry::kUpstreamUnverified, {}).Add();
+}
+
 void Observer::CountRetry(telemetry::Reason reason) {
   series_->shard.GetCounter(telemetry::kHttpRetries, {telemetry::Name(reason)}).Add();
 }
@@ -196,8 +221,37 @@ void Observer::CountDecision(policy::Request::Kind kind, const policy::Decision&
       .Add();
 }
 
+PolicyMarks Observer::Mark(const policy::PolicySet& policies, const policy::Request& request,
+                           const policy::Decision& decision) {
+  PolicyMarks marks;
+  const string_view stream = request.kind == policy::Request::Kind::kHttp ? "http" : "tcp";
+  if (decision.audit) {
+    marks.audit_policy = std::string(decision.audit_policy);
+    series_->shard.GetCounter(telemetry::kPolicyAudits, {decision.audit_policy, stream}).Add();
+  }
+  if (!policies.has_dry_run()) return marks;
+  const policy::Decision tried = policies.DecideDryRun(request);
+  marks.tried = true;
+  marks.dry_run_allows = tried.allowed;
+  marks.dry_run_policy = std::string(tried.policy);
+  marks.dry_run_rule = tried.rule;
+  series_->shard
+      .GetCounter(telemetry::kPolicyDryRuns, {tried.allowed ? "allow" : "deny",
+                                              tried.policy.empty() ? "none" : tried.policy, stream})
+      .Add();
+  return marks;
+}
+
+void Observer::SawPlaintext(const base::SocketAddress& from, uint16_t port, absl::Time now) {
+  plaintext_.Add(from, port, now);
+}
+
 void Observer::CountToken(string_view result) {
   series_->shard.GetCounter(telemetry::kTokens, {result}).Add();
+}
+
+void Observer::CountExternalAuthorization(string_view provider, string_view result) {
+  series_->shard.GetCounter(telemetry::kExternalAuthorizations, {provider, result}).Add();
 }
 
 void Observer::CountRateLimited(policy::Request::Kind kind, string_view policy) {
@@ -275,8 +329,14 @@ telemetry::Counter& Observer::TcpCounter(const telemetry::Family& family,
                OrUnknown(record.service_namespace), "tcp", "-", SecurityPolicy(record, parties)});
 }
 
+// To the log, and among the recent decisions if it is one.
+void Observer::Write(const ConnectionRecord& record, const telemetry::AccessEntry& entry) {
+  if (options_.access_log != nullptr) options_.access_log->Write(entry);
+  if (record.direction == Direction::kInbound && !entry.decision.empty()) recent_.Add(entry);
+}
+
 void Observer::LogConnection(const ConnectionRecord& record, uint64_t received, uint64_t sent) {
-  if (options_.access_log == nullptr) return;
+  if (options_.access_log == nullptr && !recent_.enabled()) return;
   telemetry::AccessEntry entry = EntryOf(record);
   entry.kind = "tcp";
   FillParties(record.direction == Direction::kInbound ? record.downstream : record.upstream,
@@ -286,6 +346,12 @@ void Observer::LogConnection(const ConnectionRecord& record, uint64_t received, 
       record.destination != nullptr ? record.destination->ToString() : std::string();
   entry.source.address = source;
   entry.destination.address = destination;
+  const std::string bind = BindOf(record);
+  entry.bind = bind;
+  entry.destination.workload =
+      record.direction == Direction::kInbound ? workload_ : record.destination_workload;
+  if (record.direction == Direction::kOutbound) entry.source.workload = workload_;
+  if (record.marks != nullptr) FillMarks(*record.marks, entry);
   entry.bytes_received = received;
   entry.bytes_sent = sent;
   entry.duration = options_.clock->Now() - record.started;
@@ -299,12 +365,12 @@ void Observer::LogConnection(const ConnectionRecord& record, uint64_t received, 
                                                              : telemetry::Reason::kConnectionReset);
     }
   }
-  options_.access_log->Write(entry);
+  Write(record, entry);
 }
 
 void Observer::RecordRequest(const ConnectionRecord& connection, const RequestRecord& request) {
   CountRequest(connection, request);
-  if (options_.access_log == nullptr) return;
+  if (options_.access_log == nullptr && !recent_.enabled()) return;
   telemetry::AccessEntry entry = EntryOf(connection);
   entry.kind = "http";
   entry.time = request.started;
@@ -313,7 +379,19 @@ void Observer::RecordRequest(const ConnectionRecord& connection, const RequestRe
       connection.direction, entry);
   const std::string source = connection.remote->ToString();
   entry.source.address = source;
-  if (request.endpoint != nullptr) entry.destination.address = request.endpoint->address_text();
+  const std::string bind = BindOf(connection);
+  entry.bind = bind;
+  if (connection.direction == Direction::kInbound) {
+    entry.destination.workload = workload_;
+  } else {
+    entry.source.workload = workload_;
+  }
+  if (request.endpoint != nullptr) {
+    entry.destination.address = request.endpoint->address_text();
+    if (connection.direction == Direction::kOutbound) {
+      entry.destination.workload = request.endpoint->config().workload;
+    }
+  }
   entry.request_id = request.request_id;
   entry.request_principal = request.request_principal;
   entry.host = request.host;
@@ -325,14 +403,23 @@ void Observer::RecordRequest(const ConnectionRecord& connection, const RequestRe
   if (request.decided) entry.decision = request.allowed ? "allowed" : "denied";
   entry.policy = request.policy;
   entry.rule = request.rule;
+  FillMarks(request.marks, entry);
   entry.reason = request.reason;
   entry.detail = request.detail;
   if (request.request != nullptr) {
     entry.method = request.request->method();
     const string_view path = request.request->path();
     entry.path = path.substr(0, path.find('?'));
+    headers_.clear();
+    if (!options_.access_log_headers.empty()) {
+      for (const http::Header& header : request.request->headers()) {
+        headers_.emplace_back(header.name, header.value);
+      }
+    }
+    entry.header_names = options_.access_log_headers;
+    entry.headers = headers_;
   }
-  options_.access_log->Write(entry);
+  Write(connection, entry);
 }
 
 void Observer::CountRequest(const ConnectionRecord& connection, const RequestRecord& request) {

@@ -15,8 +15,19 @@ namespace {
 constexpr size_t kMaxTunnelAttempts = 3;
 
 bool SameEndpoint(const mesh::Endpoint& a, const mesh::Endpoint& b) {
+  const bool same_outside =
+      a.origination == b.origination ||
+      (a.origination != nullptr && b.origination != nullptr && *a.origination == *b.origination);
   return a.address == b.address && a.tls == b.tls && a.principals == b.principals &&
-         a.workload == b.workload && a.weight == b.weight;
+         a.workload == b.workload && a.weight == b.weight && same_outside;
+}
+
+// Null where none was read.
+std::shared_ptr<const Origination> OriginationOf(const mesh::Endpoint& endpoint,
+                                                 const Originations* all) {
+  if (endpoint.origination == nullptr || all == nullptr) return nullptr;
+  const auto found = all->find(*endpoint.origination);
+  return found == all->end() ? nullptr : found->second;
 }
 
 }  // namespace
@@ -63,8 +74,10 @@ void OutboundPort::Use(const std::vector<mesh::Endpoint>& configs, mesh::Protoco
   before.swap(endpoints_);
   configs_ = configs;
   for (const mesh::Endpoint& config : configs_) {
+    auto origination = OriginationOf(config, worker_.config.originations.get());
     auto kept = std::find_if(before.begin(), before.end(), [&](const auto& endpoint) {
-      return endpoint != nullptr && same_protocol && SameEndpoint(endpoint->config(), config);
+      return endpoint != nullptr && same_protocol && SameEndpoint(endpoint->config(), config) &&
+             endpoint->origination() == origination;
     });
     if (kept != before.end()) {
       endpoints_.push_back(std::move(*kept));
@@ -72,6 +85,7 @@ void OutboundPort::Use(const std::vector<mesh::Endpoint>& configs, mesh::Protoco
       Endpoint::Options options;
       options.sni = host();
       options.group = group_;
+      options.origination = std::move(origination);
       endpoints_.push_back(
           std::make_shared<Endpoint>(worker_, config, protocol_, std::move(options)));
     }
@@ -139,25 +153,13 @@ std::shared_ptr<Endpoint> OutboundPort::Choose(absl::Span<const std::shared_ptr<
 
 // ---- A connection of the application ----
 
-OutboundSession::OutboundSession(WorkerState& worker, SessionSet& sessions, OutboundPort& port,
-                                 std::unique_ptr<net::Stream> stream)
-    : worker_(worker),
-      sessions_(sessions),
-      port_(port),
-      remote_(stream->remote()),
-      accepted_(worker.options.clock->Now()),
-      stream_(std::move(stream)) {
-  worker_.observer.AddConnections(Observer::Direction::kOutbound, 1);
-}
-
 OutboundSession::OutboundSession(WorkerState& worker, SessionSet& sessions,
                                  std::shared_ptr<OutboundPort> port,
                                  std::unique_ptr<net::Stream> stream,
                                  std::vector<uint8_t> first_bytes)
     : worker_(worker),
       sessions_(sessions),
-      held_(std::move(port)),
-      port_(*held_),
+      port_(std::move(port)),
       remote_(stream->remote()),
       accepted_(worker.options.clock->Now()),
       stream_(std::move(stream)),
@@ -170,25 +172,22 @@ OutboundSession::~OutboundSession() {
 }
 
 void OutboundSession::Start() {
-  if (!port_.known()) {
+  if (!port_->known()) {
     Refuse(Reason::kUnknownService, "the mesh knows no such service or port");
-  } else if (port_.protocol() == mesh::Protocol::kTcp) {
-    DialTunnel();
+  } else if (port_->protocol() == mesh::Protocol::kTcp) {
+    OpenTunnel();
   } else {
-    http_ = std::make_unique<HttpConnection>(worker_, *this, std::move(stream_),
-                                             absl::InfiniteDuration());
     const std::vector<uint8_t> first_bytes = std::exchange(first_bytes_, {});
-    http_->Start(first_bytes);
+    carried_.StartHttp1(worker_, *this, std::move(stream_), absl::InfiniteDuration(), first_bytes);
   }
 }
 
-void OutboundSession::StartDraining() {
-  if (http_ != nullptr) http_->StartDraining();
-  if (http2_ != nullptr) http2_->StartDraining();
+void OutboundSession::CutOff(const absl::Status& status) {
+  if (!carried_.CutOff(status)) Refuse(Reason::kShuttingDown, std::string(status.message()));
 }
 
 absl::optional<uint64_t> OutboundSession::HashKey(const StoredRequest* request) const {
-  const mesh::TrafficPolicy& policy = port_.policy();
+  const mesh::TrafficPolicy& policy = port_->policy();
   if (policy.balancer != mesh::Balancer::kConsistentHash) return absl::nullopt;
   if (policy.hash_header.empty()) return mesh::Hash(remote_.IpString());
   if (request == nullptr) return absl::nullopt;
@@ -198,56 +197,101 @@ absl::optional<uint64_t> OutboundSession::HashKey(const StoredRequest* request) 
   return absl::nullopt;
 }
 
-void OutboundSession::CutOff(const absl::Status& status) {
-  if (http2_ != nullptr) {
-    http2_->CutOff(status);
-  } else if (http_ != nullptr) {
-    http_->CutOff(status);
-  } else if (tunnel_ != nullptr) {
-    tunnel_->Abort(status);
-  } else {
-    Refuse(Reason::kShuttingDown, std::string(status.message()));
-  }
-}
-
 // ---- TCP ----
 
-void OutboundSession::DialTunnel() {
+void OutboundSession::OpenTunnel() {
   Reason reason = Reason::kNone;
-  endpoint_ = port_.Choose(tried_, HashKey(nullptr), reason);
+  endpoint_ = port_->Choose(tried_, HashKey(nullptr), reason);
   if (endpoint_ == nullptr) {
     Refuse(reason, "");
     return;
   }
   endpoint_->AddActive();
-  dial_ = endpoint_->StartDial([this](Dial::Result result) { OnDialed(std::move(result)); });
+  opening_ = std::make_unique<TunnelOpening>(
+      worker_, endpoint_, [this](TunnelOpening::Opened opened) { OnOpened(std::move(opened)); });
+  opening_->Start();
 }
 
-void OutboundSession::OnDialed(Dial::Result result) {
-  worker_.loop.DeleteLater(std::move(dial_));
-  if (!result.status.ok()) {
-    if (result.reason != Reason::kNoIdentity) endpoint_->Record(mesh::Outcome::kGatewayError);
+void OutboundSession::OnOpened(TunnelOpening::Opened opened) {
+  worker_.loop.DeleteLater(std::move(opening_));
+  if (!opened.status.ok()) {
+    const bool refused = absl::IsFailedPrecondition(opened.status);
+    if (!refused && opened.reason != Reason::kNoIdentity) {
+      endpoint_->Record(mesh::Outcome::kGatewayError);
+    }
     endpoint_->RemoveActive();
     tried_.push_back(std::exchange(endpoint_, nullptr));
     Reason none_left = Reason::kNone;
-    if (tried_.size() < kMaxTunnelAttempts && port_.Choose(tried_, {}, none_left) != nullptr) {
-      DialTunnel();
+    if (!refused && tried_.size() < kMaxTunnelAttempts &&
+        port_->Choose(tried_, {}, none_left) != nullptr) {
+      OpenTunnel();
     } else {
-      Refuse(result.reason, std::string(result.status.message()));
+      Refuse(opened.reason, std::string(opened.status.message()));
     }
     return;
   }
   endpoint_->Record(mesh::Outcome::kGood);
-  upstream_ = std::move(result.facts);
-  const absl::Duration wanted = port_.policy().pool.tcp_idle_timeout;
-  tunnel_ = std::make_unique<Tunnel>(
-      std::move(stream_), std::move(result.stream), first_bytes_,
+  upstream_ = std::move(opened.facts);
+  const auto& outside = endpoint_->config().origination;
+  if (outside != nullptr && outside->in_band != mesh::InBandTls::kNone) {
+    StartDatabaseTls(std::move(opened.stream));
+  } else {
+    StartTunnel(std::move(opened.stream));
+  }
+}
+
+void OutboundSession::StartDatabaseTls(std::unique_ptr<net::Stream> server) {
+  const mesh::TlsOrigination& outside = *endpoint_->config().origination;
+  auto tls = OriginationOptions(outside, endpoint_->origination().get());
+  if (!tls.ok()) {
+    worker_.loop.DeleteLater(std::move(server));
+    endpoint_->RemoveActive();
+    Refuse(Reason::kUpstreamCredentials, std::string(tls.status().message()));
+    return;
+  }
+  DatabaseTls::Options options;
+  options.client = std::move(stream_);
+  options.first_bytes = std::exchange(first_bytes_, {});
+  options.server = std::move(server);
+  options.protocol = outside.in_band;
+  options.tls = *std::move(tls);
+  options.timeout = worker_.options.timeouts.handshake;
+  options.shaken = [this](const tls::HandshakeResult& handshake) {
+    auto facts = std::make_shared<ConnectionFacts>(*upstream_);
+    facts->tls_version = handshake.version;
+    facts->sni = handshake.sni;
+    upstream_ = std::move(facts);
+    worker_.observer.CountHandshake(Observer::Side::kClient, handshake, nullptr);
+    if (handshake.status.ok() && endpoint_->config().origination->insecure_skip_verify) {
+      worker_.observer.CountUnverifiedServer();
+    }
+  };
+  database_tls_ = std::make_unique<DatabaseTls>(
+      std::move(options), [this](DatabaseTls::Result made) { OnDatabaseTls(std::move(made)); });
+}
+
+void OutboundSession::OnDatabaseTls(DatabaseTls::Result result) {
+  worker_.loop.DeleteLater(std::move(database_tls_));
+  if (!result.status.ok()) {
+    endpoint_->RemoveActive();
+    Refuse(result.reason, std::string(result.status.message()));
+    return;
+  }
+  stream_ = std::move(result.client);
+  first_bytes_ = std::move(result.to_server);
+  StartTunnel(std::move(result.server));
+}
+
+void OutboundSession::StartTunnel(std::unique_ptr<net::Stream> server) {
+  const absl::Duration wanted = port_->policy().pool.tcp_idle_timeout;
+  Tunnel& tunnel = carried_.Use(std::make_unique<Tunnel>(
+      std::move(stream_), std::move(server), first_bytes_,
       wanted > absl::ZeroDuration() ? wanted : worker_.options.timeouts.idle,
-      [this](absl::Status status) { OnTunnelDone(status); });
+      [this](absl::Status status) { OnTunnelDone(status); }));
   first_bytes_ = {};
-  if (upstream_.context != nullptr) {
-    tunnel_->EndAfter(upstream_.Validity(*worker_.options.clock),
-                      upstream_.Expired(*worker_.options.clock));
+  if (upstream_->context != nullptr) {
+    tunnel.EndAfter(upstream_->Validity(*worker_.options.clock),
+                    upstream_->Expired(*worker_.options.clock));
   }
   worker_.observer.TunnelOpened(Record());
 }
@@ -256,7 +300,8 @@ void OutboundSession::OnTunnelDone(absl::Status status) {
   endpoint_->RemoveActive();
   ConnectionRecord record = Record();
   record.status = &status;
-  worker_.observer.TunnelClosed(record, tunnel_->bytes_to_server(), tunnel_->bytes_to_client());
+  const Tunnel& tunnel = *carried_.tunnel();
+  worker_.observer.TunnelClosed(record, tunnel.bytes_to_server(), tunnel.bytes_to_client());
   Leave();
 }
 
@@ -264,10 +309,7 @@ void OutboundSession::OnTunnelDone(absl::Status status) {
 
 void OutboundSession::StartHttp2(std::unique_ptr<net::Stream> stream,
                                  absl::Span<const uint8_t> first_bytes) {
-  worker_.loop.DeleteLater(std::move(http_));
-  http2_ = std::make_unique<Http2Connection>(worker_, *this, std::move(stream),
-                                             absl::InfiniteDuration());
-  http2_->Start(first_bytes);
+  carried_.StartHttp2(worker_, *this, std::move(stream), absl::InfiniteDuration(), first_bytes);
 }
 
 Routing OutboundSession::Route(const http::RequestHead& head, StoredRequest& out,
@@ -275,21 +317,16 @@ Routing OutboundSession::Route(const http::RequestHead& head, StoredRequest& out
   http::Header added[2];
   size_t added_count = 0;
   record.request_id = worker_.observer.RequestId(head, added, added_count);
-  if (head.host.empty()) added[added_count++] = {"Host", port_.host()};
+  if (head.host.empty()) added[added_count++] = {"Host", port_->host()};
   // The application has no peer to speak of.
   out.Assign(head, head.path, PeerHeaders::DroppedOutbound(), absl::MakeSpan(added, added_count));
-  if (head.is_connect) {
-    record.reason = Reason::kBadRequest;
-    record.detail = "CONNECT is not supported";
-    return Routing::Refuse(501);
-  }
   return Routing::Forward();
 }
 
 std::shared_ptr<Endpoint> OutboundSession::Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
                                                   RequestRecord& record) {
   Reason reason = record.reason;
-  std::shared_ptr<Endpoint> endpoint = port_.Choose(tried, HashKey(record.request), reason);
+  std::shared_ptr<Endpoint> endpoint = port_->Choose(tried, HashKey(record.request), reason);
   if (endpoint == nullptr) record.reason = reason;
   return endpoint;
 }
@@ -307,10 +344,10 @@ ConnectionRecord OutboundSession::Record() const {
   record.direction = Observer::Direction::kOutbound;
   record.started = accepted_;
   record.remote = &remote_;
-  record.local = &port_.options().bind;
-  record.upstream = &upstream_;
-  record.service = port_.host();
-  record.service_namespace = port_.name_space();
+  record.local = &port_->options().bind;
+  record.upstream = upstream_.get();
+  record.service = port_->host();
+  record.service_namespace = port_->name_space();
   if (endpoint_ != nullptr) {
     record.destination = &endpoint_->config().address;
     record.destination_workload = endpoint_->config().workload;
@@ -329,7 +366,8 @@ void OutboundSession::Refuse(Reason reason, std::string detail) {
 void OutboundSession::Leave() {
   if (left_) return;
   left_ = true;
-  if (dial_ != nullptr) worker_.loop.DeleteLater(std::move(dial_));
+  if (opening_ != nullptr) worker_.loop.DeleteLater(std::move(opening_));
+  if (database_tls_ != nullptr) worker_.loop.DeleteLater(std::move(database_tls_));
   if (stream_ != nullptr) stream_->Close();
   sessions_.Remove(*this);
 }

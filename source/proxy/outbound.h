@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "source/proxy/carried.h"
+#include "source/proxy/database_tls.h"
 #include "source/proxy/endpoint.h"
-#include "source/proxy/http2_connection.h"
-#include "source/proxy/http_connection.h"
 #include "source/proxy/peer_headers.h"
 #include "source/proxy/session.h"
-#include "source/proxy/tunnel.h"
+#include "source/proxy/tunnel_opening.h"
 
 namespace kith::proxy {
 
@@ -61,16 +61,13 @@ class OutboundPort {
 
 class OutboundSession final : public Session, public HttpSession {
  public:
-  OutboundSession(WorkerState& worker, SessionSet& sessions, OutboundPort& port,
-                  std::unique_ptr<net::Stream> stream);
-  // Of a captured connection, whose port lives as long as anybody uses it. `first_bytes` were read
-  // from it before.
+  // The port of a captured connection lives as long as anybody uses it. `first_bytes` were read
+  // before.
   OutboundSession(WorkerState& worker, SessionSet& sessions, std::shared_ptr<OutboundPort> port,
-                  std::unique_ptr<net::Stream> stream, std::vector<uint8_t> first_bytes);
+                  std::unique_ptr<net::Stream> stream, std::vector<uint8_t> first_bytes = {});
   ~OutboundSession() override;
 
   void Start();
-  void StartDraining() override;
   void CutOff(const absl::Status& status) override;
 
  private:
@@ -86,8 +83,11 @@ class OutboundSession final : public Session, public HttpSession {
 
   // What consistent hashing goes by; none where the policy does not ask for it.
   absl::optional<uint64_t> HashKey(const StoredRequest* request) const;
-  void DialTunnel();
-  void OnDialed(Dial::Result result);
+  void OpenTunnel();
+  void OnOpened(TunnelOpening::Opened opened);
+  void StartDatabaseTls(std::unique_ptr<net::Stream> server);
+  void OnDatabaseTls(DatabaseTls::Result result);
+  void StartTunnel(std::unique_ptr<net::Stream> server);
   void OnTunnelDone(absl::Status status);
   ConnectionRecord Record() const;
   void Refuse(telemetry::Reason reason, std::string detail);
@@ -95,19 +95,17 @@ class OutboundSession final : public Session, public HttpSession {
 
   WorkerState& worker_;
   SessionSet& sessions_;
-  const std::shared_ptr<OutboundPort> held_;
-  OutboundPort& port_;
+  const std::shared_ptr<OutboundPort> port_;
   const base::SocketAddress remote_;
   const absl::Time accepted_;
   std::unique_ptr<net::Stream> stream_;
   std::vector<uint8_t> first_bytes_;  // Read before there was somewhere to send them.
-  std::unique_ptr<HttpConnection> http_;
-  std::unique_ptr<Http2Connection> http2_;
-  std::unique_ptr<Dial> dial_;
+  std::unique_ptr<TunnelOpening> opening_;
   std::vector<std::shared_ptr<Endpoint>> tried_;
   std::shared_ptr<Endpoint> endpoint_;
-  ConnectionFacts upstream_;
-  std::unique_ptr<Tunnel> tunnel_;
+  std::shared_ptr<const ConnectionFacts> upstream_;
+  std::unique_ptr<DatabaseTls> database_tls_;
+  Carried carried_;
   bool left_ = false;
 };
 

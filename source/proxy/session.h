@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
@@ -14,8 +15,8 @@ namespace kith::proxy {
 
 class Session : public event::Deletable {
  public:
-  // Ends when idle, now or after what is in flight.
-  virtual void StartDraining() = 0;
+  // Ends when idle, now or after what is in flight: what others have opened.
+  virtual void StartDraining() {}
   // The policies, the modes or our certificate have changed: ends if they no longer allow it.
   virtual void OnConfigChanged() {}
   // Ends now, in the middle of what it carries.
@@ -26,9 +27,12 @@ class SessionSet {
  public:
   explicit SessionSet(event::Loop& loop) : loop_(loop) {}
 
-  void Add(std::unique_ptr<Session> session) {
-    Session* key = session.get();
-    sessions_.emplace(key, std::move(session));
+  // Adds a session and lets it begin; it may end at once.
+  template <typename SessionType>
+  void Start(std::unique_ptr<SessionType> session) {
+    SessionType* started = session.get();
+    sessions_.emplace(started, std::move(session));
+    started->Start();
   }
   // Called by the session itself, as the last thing it does.
   void Remove(Session& session);

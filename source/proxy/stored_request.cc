@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "source/base/check.h"
 
 namespace kith::proxy {
@@ -15,6 +16,19 @@ std::string SpellingOf(absl::string_view name) {
   std::string spelling;
   for (const char c : name) spelling += absl::ascii_isalnum(c) ? absl::ascii_tolower(c) : '-';
   return spelling;
+}
+
+// To HTTP/2 a connection is switched with prior knowledge only, and TLS is the sidecars' own: an
+// upgrade to either would pass requests by the policies. A list says nothing that one name does
+// not.
+bool MayUpgrade(const http::RequestHead& head) {
+  const absl::string_view name = head.upgrade;
+  if (name.empty() || head.is_connect || head.framing.kind != http::BodyKind::kNone) return false;
+  if (name.find_first_of(", \t") != absl::string_view::npos) return false;
+  for (const absl::string_view refused : {"h2", "http", "tls"}) {
+    if (absl::StartsWithIgnoreCase(name, refused)) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -36,7 +50,7 @@ void StoredRequest::Assign(const http::RequestHead& head, absl::string_view path
                            absl::Span<const absl::string_view> dropped,
                            absl::Span<const http::Header> added) {
   // Every view points into text_, so its size is settled before the first of them is made.
-  size_t size = head.method.size() + path.size();
+  size_t size = head.method.size() + path.size() + head.target.size() + head.upgrade.size();
   for (const http::Header& header : head.headers) size += header.name.size() + header.value.size();
   for (const http::Header& header : added) size += header.name.size() + header.value.size();
   text_.clear();
@@ -47,6 +61,14 @@ void StoredRequest::Assign(const http::RequestHead& head, absl::string_view path
   method_ = Keep(head.method);
   path_ = Keep(path);
   framing_ = head.framing;
+  switch_ = Switch::kNone;
+  if (head.is_connect) {
+    switch_ = Switch::kConnect;
+    authority_ = Keep(head.target);
+  } else if (MayUpgrade(head)) {
+    switch_ = Switch::kUpgrade;
+    upgrade_ = Keep(head.upgrade);
+  }
   for (const http::Header& header : head.headers) {
     if (header.hop_by_hop) continue;
     const bool drop = std::any_of(dropped.begin(), dropped.end(), [&](absl::string_view name) {
@@ -65,6 +87,9 @@ void StoredRequest::Edit(absl::string_view path, absl::Span<const absl::string_v
   head.method = method_;
   head.headers = headers_;
   head.framing = framing_;
+  head.is_connect = switch_ == Switch::kConnect;
+  if (head.is_connect) head.target = authority_;
+  if (switch_ == Switch::kUpgrade) head.upgrade = upgrade_;
   // All of that points into the old text, which stays until it is copied.
   std::string text;
   text.swap(text_);
@@ -83,7 +108,7 @@ absl::string_view StoredRequest::Keep(absl::string_view text) {
 }
 
 bool StoredRequest::CanBeRepeated() const {
-  if (framing_.kind != http::BodyKind::kNone) return false;
+  if (framing_.kind != http::BodyKind::kNone || switch_ != Switch::kNone) return false;
   for (absl::string_view method : {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}) {
     if (method_ == method) return true;
   }

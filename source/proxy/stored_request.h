@@ -29,8 +29,16 @@ class StoredRequest {
   void Edit(absl::string_view path, absl::Span<const absl::string_view> dropped,
             absl::Span<const http::Header> added);
 
+  // What it asks the connection to become (RFC 9110 §7.8 and §9.3.6).
+  enum class Switch : uint8_t { kNone, kUpgrade, kConnect };
+  Switch switches() const { return switch_; }
+  // The protocol, for kUpgrade.
+  absl::string_view upgrade() const { return upgrade_; }
+
   absl::string_view method() const { return method_; }
-  absl::string_view path() const { return path_; }
+  absl::string_view path() const { return path_; }  // Empty for CONNECT.
+  // As on a request line.
+  absl::string_view target() const { return switch_ == Switch::kConnect ? authority_ : path_; }
   absl::Span<const http::Header> headers() const { return headers_; }
   const http::Framing& framing() const { return framing_; }
 
@@ -44,6 +52,9 @@ class StoredRequest {
   std::string text_;
   absl::string_view method_;
   absl::string_view path_;
+  absl::string_view authority_;  // Of CONNECT.
+  absl::string_view upgrade_;
+  Switch switch_ = Switch::kNone;
   std::vector<http::Header> headers_;
   http::Framing framing_;
 };

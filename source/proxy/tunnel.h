@@ -51,13 +51,16 @@ class Tunnel : public event::Deletable {
     bool ended = false;   // It will send no more.
     bool closed = false;  // Gone entirely.
   };
+  void Touch();
+  void OnDeadline();
   void Finish(absl::Status status);
+  event::Loop& loop() { return client_side_.stream->loop(); }
 
   Side client_side_;
   Side server_side_;
   absl::Duration idle_;
-  Deadline idle_deadline_;
-  Deadline end_deadline_;
+  Deadline deadline_;  // Of idleness or of its end, whichever comes first.
+  uint64_t ends_at_ms_ = UINT64_MAX;
   absl::Status end_status_;
   Done done_;
 };

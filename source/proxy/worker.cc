@@ -5,6 +5,7 @@
 
 #include "source/base/check.h"
 #include "source/net/listener.h"
+#include "source/proxy/authorizer.h"
 #include "source/proxy/capture.h"
 #include "source/proxy/inbound.h"
 #include "source/proxy/outbound.h"
@@ -15,12 +16,12 @@ namespace kith::proxy {
 
 namespace {
 
-// Below the idle time of common application servers (Node.js: 5 s), so that they never close a
-// connection which a request is just being written to.
-constexpr absl::Duration kApplicationIdle = absl::Seconds(4);
-
 // Access-log lines wait at most this long in the worker's buffer.
 constexpr absl::Duration kLogFlush = absl::Milliseconds(200);
+
+// An application that ends may open one more connection after its last: it is gone when it has
+// had none for so long.
+constexpr uint64_t kQuietMs = 300;
 
 // Before the control plane has spoken: mutual TLS only, and nothing is allowed.
 Config SafeConfig() {
@@ -38,11 +39,13 @@ class Worker::Impl {
       : options(std::move(options_in)),
         loop(std::move(loop_in)),
         state(*loop, options),
+        authorizers(state),
         inbound_sessions(*loop),
         outbound_sessions(*loop),
         captured_inbound(state, inbound_sessions),
         captured_outbound(state, outbound_sessions) {
     state.config = SafeConfig();
+    state.authorizers = &authorizers;
     if (options.access_log != nullptr) {
       log_flush = std::make_unique<event::Timer>(*loop, [this] { options.access_log->Flush(); });
       log_flush->StartRepeating(kLogFlush);
@@ -54,18 +57,23 @@ class Worker::Impl {
   void ApplyTls(std::shared_ptr<const tls::Context> context);
   void StartDraining(absl::AnyInvocable<void()> done);
   void FinishDrainWhenEmpty();
+  // What comes within the limit of connections goes to `accept`; what is above it is reset.
+  using Accept = absl::AnyInvocable<void(std::unique_ptr<net::Stream>)>;
+  absl::StatusOr<std::unique_ptr<net::Listener>> ListenFor(SessionSet& sessions,
+                                                           const net::Listener::Options& listen,
+                                                           Accept accept);
   absl::Status ListenForCaptured();
-  // Within the limit of connections; otherwise the stream is gone.
   bool HasRoom(const SessionSet& sessions, std::unique_ptr<net::Stream>& stream);
   template <typename SessionType, typename Port>
-  void Accept(SessionSet& sessions, Port& port, std::unique_ptr<net::Stream> stream);
+  Accept StartsSessions(SessionSet& sessions, const std::shared_ptr<Port>& port);
 
   const Options options;
   // Dies last: what follows runs on it.
   std::unique_ptr<event::Loop> loop;
   WorkerState state;
-  std::vector<std::unique_ptr<InboundPort>> inbound;
-  std::vector<std::unique_ptr<OutboundPort>> outbound;
+  Authorizers authorizers;
+  std::vector<std::shared_ptr<InboundPort>> inbound;
+  std::vector<std::shared_ptr<OutboundPort>> outbound;
   SessionSet inbound_sessions;
   SessionSet outbound_sessions;
   CapturedInbound captured_inbound;
@@ -76,6 +84,7 @@ class Worker::Impl {
   std::unique_ptr<net::Listener> captured_outbound_listener;
   absl::AnyInvocable<void()> drained;
   std::unique_ptr<event::Timer> drain_poll;
+  uint64_t quiet_since_ms = 0;
   std::unique_ptr<event::Timer> log_flush;
   std::thread thread;
 };
@@ -91,47 +100,42 @@ bool Worker::Impl::HasRoom(const SessionSet& sessions, std::unique_ptr<net::Stre
   return false;
 }
 
+absl::StatusOr<std::unique_ptr<net::Listener>> Worker::Impl::ListenFor(
+    SessionSet& sessions, const net::Listener::Options& listen, Accept accept) {
+  return net::Listener::Create(
+      *loop, listen,
+      [this, &sessions, accept = std::move(accept)](std::unique_ptr<net::Stream> stream) mutable {
+        if (HasRoom(sessions, stream)) accept(std::move(stream));
+      });
+}
+
 template <typename SessionType, typename Port>
-void Worker::Impl::Accept(SessionSet& sessions, Port& port, std::unique_ptr<net::Stream> stream) {
-  if (!HasRoom(sessions, stream)) return;
-  auto session = std::make_unique<SessionType>(state, sessions, port, std::move(stream));
-  SessionType& started = *session;
-  sessions.Add(std::move(session));
-  started.Start();
+Worker::Impl::Accept Worker::Impl::StartsSessions(SessionSet& sessions,
+                                                  const std::shared_ptr<Port>& port) {
+  // Not shared by the listener, which the loop frees when what belongs to the port must be gone.
+  return [this, &sessions, weak = std::weak_ptr<Port>(port)](std::unique_ptr<net::Stream> stream) {
+    sessions.Start(std::make_unique<SessionType>(state, sessions, weak.lock(), std::move(stream)));
+  };
 }
 
 absl::Status Worker::Impl::Listen() {
   net::Listener::Options listen;
   listen.reuse_port = options.share_ports;
   for (const InboundOptions& port_options : options.inbound) {
-    mesh::Endpoint application;
-    application.address = port_options.application;
-    application.tls = mesh::EndpointTls::kPlaintext;
-    Endpoint::Options endpoint_options;
-    endpoint_options.idle_timeout = kApplicationIdle;
-    auto port = std::make_unique<InboundPort>();
-    port->options = port_options;
-    port->application = std::make_shared<Endpoint>(state, std::move(application),
-                                                   port_options.protocol, endpoint_options);
+    inbound.push_back(InboundPort::Create(state, port_options));
     listen.address = port_options.bind;
-    auto listener = net::Listener::Create(
-        *loop, listen, [this, port = port.get()](std::unique_ptr<net::Stream> stream) {
-          Accept<InboundSession>(inbound_sessions, *port, std::move(stream));
-        });
+    auto listener = ListenFor(inbound_sessions, listen,
+                              StartsSessions<InboundSession>(inbound_sessions, inbound.back()));
     if (!listener.ok()) return listener.status();
     inbound_listeners.push_back(*std::move(listener));
-    inbound.push_back(std::move(port));
   }
   for (const OutboundOptions& port_options : options.outbound) {
-    auto port = std::make_unique<OutboundPort>(state, port_options);
+    outbound.push_back(std::make_shared<OutboundPort>(state, port_options));
     listen.address = port_options.bind;
-    auto listener = net::Listener::Create(
-        *loop, listen, [this, port = port.get()](std::unique_ptr<net::Stream> stream) {
-          Accept<OutboundSession>(outbound_sessions, *port, std::move(stream));
-        });
+    auto listener = ListenFor(outbound_sessions, listen,
+                              StartsSessions<OutboundSession>(outbound_sessions, outbound.back()));
     if (!listener.ok()) return listener.status();
     outbound_listeners.push_back(*std::move(listener));
-    outbound.push_back(std::move(port));
   }
   return ListenForCaptured();
 }
@@ -143,8 +147,8 @@ absl::Status Worker::Impl::ListenForCaptured() {
   if (options.capture.outbound.family() != AF_UNSPEC) {
     listen.address = options.capture.outbound;
     auto listener =
-        net::Listener::Create(*loop, listen, [this](std::unique_ptr<net::Stream> stream) {
-          if (HasRoom(outbound_sessions, stream)) captured_outbound.Accept(std::move(stream));
+        ListenFor(outbound_sessions, listen, [this](std::unique_ptr<net::Stream> stream) {
+          captured_outbound.Accept(std::move(stream));
         });
     if (!listener.ok()) return listener.status();
     captured_outbound_listener = *std::move(listener);
@@ -153,8 +157,8 @@ absl::Status Worker::Impl::ListenForCaptured() {
     listen.address = options.capture.inbound;
     listen.transparent = options.capture.transparent;
     auto listener =
-        net::Listener::Create(*loop, listen, [this](std::unique_ptr<net::Stream> stream) {
-          if (HasRoom(inbound_sessions, stream)) captured_inbound.Accept(std::move(stream));
+        ListenFor(inbound_sessions, listen, [this](std::unique_ptr<net::Stream> stream) {
+          captured_inbound.Accept(std::move(stream));
         });
     if (!listener.ok()) return listener.status();
     captured_inbound_listener = *std::move(listener);
@@ -165,7 +169,16 @@ absl::Status Worker::Impl::ListenForCaptured() {
 void Worker::Impl::ApplyConfig(Config config) {
   KITH_CHECK(config.snapshot != nullptr && config.policies != nullptr, "a config is whole");
   state.config = std::move(config);
+  const policy::PolicySet& policies = *state.config.policies;
+  const ratelimit::RateLimits* const limits = state.config.rate_limits.get();
+  state.reads_headers = policies.reads_headers() || (limits != nullptr && limits->reads_headers());
+  // A question takes its time, and newer policies may decide behind it.
+  state.reads_certificates = policies.asks() || policies.reads_certificates() ||
+                             (limits != nullptr && limits->reads_certificates());
   state.limiter.SetLimits(state.config.rate_limits);
+  const auto& providers = state.config.providers;
+  authorizers.Update(providers == nullptr ? std::vector<extauthz::Provider>() : *providers,
+                     *state.config.snapshot);
   for (const auto& port : outbound) port->Update(*state.config.snapshot);
   captured_outbound.OnConfigChanged();
   inbound_sessions.OnConfigChanged();
@@ -182,17 +195,18 @@ void Worker::Impl::StartDraining(absl::AnyInvocable<void()> done) {
   drained = std::move(done);
   state.draining = true;
   inbound_listeners.clear();
-  outbound_listeners.clear();
   captured_inbound_listener.reset();
-  captured_outbound_listener.reset();
   inbound_sessions.StartDraining();
-  outbound_sessions.StartDraining();
+  quiet_since_ms = loop->NowMs();
   drain_poll = std::make_unique<event::Timer>(*loop, [this] { FinishDrainWhenEmpty(); });
   drain_poll->StartRepeating(absl::Milliseconds(20));
 }
 
 void Worker::Impl::FinishDrainWhenEmpty() {
-  if (inbound_sessions.size() + outbound_sessions.size() > 0 || !drained) return;
+  if (inbound_sessions.size() + outbound_sessions.size() > 0) quiet_since_ms = loop->NowMs();
+  if (loop->NowMs() - quiet_since_ms < kQuietMs || !drained) return;
+  outbound_listeners.clear();
+  captured_outbound_listener.reset();
   drain_poll->Stop();
   std::exchange(drained, nullptr)();
 }
@@ -262,6 +276,13 @@ void Worker::CutOff(absl::Status status, absl::AnyInvocable<void()> done) {
   });
 }
 
+void Worker::ReleaseBuffers(absl::AnyInvocable<void()> done) {
+  impl_->loop->Post([impl = impl_.get(), done = std::move(done)]() mutable {
+    impl->loop->blocks().ReleaseFree();
+    done();
+  });
+}
+
 void Worker::Query(absl::AnyInvocable<void(const Activity&)> answer) {
   impl_->loop->Post([impl = impl_.get(), answer = std::move(answer)]() mutable {
     Activity activity;
@@ -271,6 +292,11 @@ void Worker::Query(absl::AnyInvocable<void(const Activity&)> answer) {
     if (impl->state.tls != nullptr) activity.serial = impl->state.tls->identity().leaf().serial;
     answer(activity);
   });
+}
+
+void Worker::Look(absl::AnyInvocable<void(const Observer&)> look) {
+  impl_->loop->Post(
+      [impl = impl_.get(), look = std::move(look)]() mutable { look(impl->state.observer); });
 }
 
 void Worker::Stop() {

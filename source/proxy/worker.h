@@ -17,10 +17,12 @@
 #include "absl/time/time.h"
 #include "source/base/clock.h"
 #include "source/base/socket_address.h"
+#include "source/extauthz/provider.h"
 #include "source/jwt/authentication.h"
 #include "source/mesh/snapshot.h"
 #include "source/policy/policy_set.h"
 #include "source/proxy/alpn.h"
+#include "source/proxy/origination.h"
 #include "source/proxy/peer_headers.h"
 #include "source/ratelimit/rate_limits.h"
 #include "source/telemetry/access_log.h"
@@ -75,6 +77,9 @@ struct Limits {
   uint32_t request_head_bytes = 32768;
 };
 
+// The most that Options::recent_decisions asks for.
+inline constexpr size_t kMostRecentDecisions = 10'000;
+
 // What decides connections and requests; replaced as a whole, so none sees a mixture.
 struct Config {
   std::shared_ptr<const mesh::Snapshot> snapshot;
@@ -82,7 +87,12 @@ struct Config {
   std::shared_ptr<const jwt::Authentication> authentication =
       nullptr;  // Null: tokens are not looked at.
   std::shared_ptr<const ratelimit::RateLimits> rate_limits = nullptr;  // Null: there are none.
+  std::shared_ptr<const Originations> originations = nullptr;          // Null: there are none.
+  // Whom CUSTOM policies name; null: nobody.
+  std::shared_ptr<const std::vector<extauthz::Provider>> providers = nullptr;
 };
+
+class Observer;
 
 class Worker {
  public:
@@ -102,6 +112,8 @@ class Worker {
     uint32_t workers = 1;      // How many share every rate limit.
     telemetry::Shard* metrics = nullptr;
     telemetry::AccessLog::Writer* access_log = nullptr;  // Null: none.
+    std::vector<std::string> access_log_headers;         // Of requests, whose values are logged.
+    size_t recent_decisions = 0;                         // Kept to be explained; zero: none.
     const base::Clock* clock = &base::Clock::System();
   };
 
@@ -127,13 +139,18 @@ class Worker {
   // New handshakes use it at once; connections made with earlier ones are drained in time.
   void SetTls(std::shared_ptr<const tls::Context> context);
   void SetConfig(Config config);
-  // Stops accepting, finishes what is in flight, closes idle connections; `done` runs on the
-  // worker's loop when nothing is left.
+  // Takes nothing new for the application, finishes what is in flight and closes what is idle of
+  // it. What the application opens itself is served on until it has no connection left for a
+  // moment; `done` then runs on the worker's loop.
   void Drain(absl::AnyInvocable<void()> done);
   // Breaks off whatever is still open, with `status`; `done` runs on the worker's loop.
   void CutOff(absl::Status status, absl::AnyInvocable<void()> done);
+  // Gives buffers that a burst has left behind back to the heap; `done` runs on the worker's loop.
+  void ReleaseBuffers(absl::AnyInvocable<void()> done);
   // Calls back on the worker's loop.
   void Query(absl::AnyInvocable<void(const Activity&)> answer);
+  // The same, for what the worker keeps of the traffic it saw.
+  void Look(absl::AnyInvocable<void(const Observer&)> look);
   void Stop();
 
  private:

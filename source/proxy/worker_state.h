@@ -18,6 +18,8 @@
 
 namespace kith::proxy {
 
+class Authorizers;
+
 struct WorkerState {
   WorkerState(event::Loop& loop_in, const Worker::Options& options_in)
       : loop(loop_in), options(options_in), observer(options_in), limiter(options_in.workers) {}
@@ -36,11 +38,15 @@ struct WorkerState {
   const std::shared_ptr<tls::LiveConnections> live = std::make_shared<tls::LiveConnections>();
   Config config;
   ratelimit::Limiter limiter;
+  // What policies and limits read of requests beside what is always there.
+  bool reads_headers = false;
+  bool reads_certificates = false;
   std::vector<policy::HeaderView> header_views;  // Of the request being judged.
-  bool draining = false;
+  Authorizers* authorizers = nullptr;            // Of CUSTOM policies; the worker's.
+  bool draining = false;                         // Takes nothing new for its application.
   absl::InsecureBitGen random;
   std::string scratch;  // For output assembled and written within one call.
-  std::string frames;   // Likewise, for FlushHttp2(), in whose course the other one is used.
+  std::string frames;   // Likewise, of Http2Transport, in whose course the other one is used.
 };
 
 }  // namespace kith::proxy

@@ -116,6 +116,19 @@ absl::string_view RateLimits::Policy::KeyOf(const policy::Request& request) cons
   return "";
 }
 
+bool RateLimits::reads_headers() const {
+  return std::any_of(policies_.begin(), policies_.end(), [](const Policy& policy) {
+    return policy.counted != nullptr && policy.counted->reads_headers();
+  });
+}
+
+bool RateLimits::reads_certificates() const {
+  return std::any_of(policies_.begin(), policies_.end(), [](const Policy& policy) {
+    return policy.key == Key::kCertificate ||
+           (policy.counted != nullptr && policy.counted->reads_certificates());
+  });
+}
+
 absl::StatusOr<std::shared_ptr<const RateLimits>> RateLimits::Compile(
     absl::Span<const RateLimitPolicy> policies, const policy::PolicySet::Options& options) {
   if (policies.size() > kMaxPolicies) {

@@ -51,6 +51,9 @@ class RateLimits {
       absl::Span<const v1::RateLimitPolicy> policies, const policy::PolicySet::Options& options);
 
   const std::vector<Policy>& policies() const { return policies_; }
+  // As PolicySet's: what else a request must be filled with.
+  bool reads_headers() const;
+  bool reads_certificates() const;
 
  private:
   explicit RateLimits(std::vector<Policy> policies) : policies_(std::move(policies)) {}

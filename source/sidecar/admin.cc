@@ -64,9 +64,12 @@ void Answer(AdminOptions& options, const http::EmbeddedRequest& request,
     if (request.method != "POST") return responder.Send(WrongMethod("GET, HEAD, POST"));
     return responder.Send(StartBreakGlass(*options.break_glass, request.body));
   }
+  if (reads && options.decisions(request, responder)) return;
   if (request.path != "/v1/status" && request.path != "/v1/certs") {
     return responder.Send(
-        http::ErrorResponse(404, "there is /v1/status, /v1/certs, /v1/rotate and /v1/break-glass"));
+        http::ErrorResponse(404,
+                            "there is /v1/status, /v1/certs, /v1/rotate, /v1/break-glass, "
+                            "/v1/decisions, /v1/policies and /v1/plaintext"));
   }
   if (!reads) return responder.Send(WrongMethod("GET, HEAD"));
   auto& give = request.path == "/v1/certs" ? options.certificates : options.status;

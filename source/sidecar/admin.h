@@ -5,6 +5,7 @@
 //   GET  /v1/break-glass
 //   POST /v1/break-glass      {"seconds": 1800, "reason": "…", "who": "…"}; answers as GET does
 //   POST /v1/break-glass/end  {"who": "…"}
+//   GET  /v1/decisions, /v1/policies, /v1/plaintext: decisions_admin.h
 // Threads: the loop's. Owns: the server. What the options refer to must outlive it.
 // Errors: Create() when the socket cannot be made; other requests are answered with {"error": …}.
 #pragma once
@@ -27,6 +28,8 @@ struct AdminOptions {
   absl::AnyInvocable<void(absl::AnyInvocable<void(std::string)>)> status;
   absl::AnyInvocable<void(absl::AnyInvocable<void(std::string)>)> certificates;
   absl::AnyInvocable<void()> rotate;
+  // Answers what it knows of and returns true.
+  absl::AnyInvocable<bool(const http::EmbeddedRequest&, http::EmbeddedResponder&)> decisions;
   BreakGlass* break_glass = nullptr;  // Required; outlives the server.
 };
 

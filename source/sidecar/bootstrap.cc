@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "kith/config/v1/sidecar.pb.h"
 #include "source/base/status.h"
@@ -146,6 +148,28 @@ absl::Status CheckBinds(const Bootstrap& bootstrap) {
                  "two listeners (inbound, outbound, capture, observability) have one address");
 }
 
+absl::Status ReadAccessLogHeaders(const config::v1::Observability& from, Bootstrap& to) {
+  constexpr int kMost = 16;
+  constexpr absl::string_view kField = "observability.accessLogHeaders";
+  constexpr absl::string_view kSecrets[] = {"authorization", "proxy-authorization", "cookie",
+                                            "set-cookie", "x-forwarded-client-cert"};
+  if (from.access_log_headers_size() > kMost) {
+    return Invalid(kField, absl::StrCat("more than ", kMost));
+  }
+  for (const std::string& name : from.access_log_headers()) {
+    const std::string lower = absl::AsciiStrToLower(name);
+    if (!absl::c_all_of(lower,
+                        [](char c) { return absl::ascii_isalnum(c) || c == '-' || c == '_'; })) {
+      return Invalid(kField, absl::StrCat("\"", name, "\" is no name of a header"));
+    }
+    if (absl::c_linear_search(kSecrets, lower)) {
+      return Invalid(kField, absl::StrCat("\"", name, "\" carries secrets, which are not logged"));
+    }
+    to.access_log_headers.push_back(lower);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadObservability(const SidecarConfig& config, Bootstrap& to) {
   KITH_ASSIGN_OR_RETURN(const std::string socket, Required("admin.socket", config.admin().socket(),
                                                            "the path of a UNIX socket to make"));
@@ -162,7 +186,12 @@ absl::Status ReadObservability(const SidecarConfig& config, Bootstrap& to) {
                                                           "\" is not debug, info, warning or "
                                                           "error"));
   }
-  return absl::OkStatus();
+  if (from.recent_decisions() > proxy::kMostRecentDecisions) {
+    return Invalid("observability.recentDecisions",
+                   absl::StrCat("at most ", proxy::kMostRecentDecisions));
+  }
+  to.recent_decisions = from.recent_decisions();
+  return ReadAccessLogHeaders(from, to);
 }
 
 absl::Status ReadTimeouts(const config::v1::Timeouts& from, Bootstrap& to) {
@@ -268,12 +297,17 @@ absl::StatusOr<Bootstrap> Bootstrap::From(const SidecarConfig& config) {
   KITH_RETURN_IF_ERROR(ReadLimits(config, bootstrap));
   KITH_RETURN_IF_ERROR(ReadRevocation(config.revocation(), bootstrap));
   KITH_RETURN_IF_ERROR(ReadBreakGlass(config.break_glass(), bootstrap));
+  KITH_ASSIGN_OR_RETURN(bootstrap.application_probes, ReadApplicationProbes(config));
   KITH_RETURN_IF_ERROR(CheckBinds(bootstrap));
   return bootstrap;
 }
 
 absl::StatusOr<Bootstrap> Bootstrap::Load(const std::string& file) {
   KITH_ASSIGN_OR_RETURN(const std::string text, config::ReadFile(file));
+  return Parse(text, file);
+}
+
+absl::StatusOr<Bootstrap> Bootstrap::Parse(absl::string_view text, const std::string& file) {
   KITH_ASSIGN_OR_RETURN(const auto config, config::ParseSingle<SidecarConfig>(text, file));
   auto bootstrap = From(config);
   if (!bootstrap.ok()) return base::Annotate(bootstrap.status(), file);

@@ -16,6 +16,7 @@
 #include "source/base/socket_address.h"
 #include "source/base/spiffe_id.h"
 #include "source/proxy/worker.h"
+#include "source/sidecar/application_probe.h"
 #include "source/sidecar/bootstrap_identity.h"
 #include "source/tls/context.h"
 
@@ -50,6 +51,8 @@ struct Bootstrap {
   base::SocketAddress admin_socket;
   base::SocketAddress monitoring_address;
   std::string access_log;  // Empty: none.
+  std::vector<std::string> access_log_headers;
+  uint32_t recent_decisions = 0;  // Kept by each worker.
   base::LogLevel log_level = base::LogLevel::kInfo;
   uint32_t workers = 1;
   tls::TrustRules rules;  // Where no TrustPolicy says otherwise.
@@ -59,11 +62,14 @@ struct Bootstrap {
   proxy::Timeouts timeouts;
   absl::Duration drain = absl::Seconds(15);
   proxy::Limits limits;
+  std::vector<ApplicationProbe> application_probes;
 
   absl::StatusOr<base::SpiffeId> Id() const;
 
   // Reads the files that it names, too.
   static absl::StatusOr<Bootstrap> Load(const std::string& file);
+  // The same from text; errors call it `source`.
+  static absl::StatusOr<Bootstrap> Parse(absl::string_view text, const std::string& source);
   // Everything but those files.
   static absl::StatusOr<Bootstrap> From(const config::v1::SidecarConfig& config);
 };

@@ -24,6 +24,7 @@ struct Maker {
     IdentitySource made;
     control::CertificateClient::Options client;
     client.token_file = bootstrap.token_file;
+    client.given_tokens = control::CertificateClient::GivenTokens::kKept;
     made.client = std::make_unique<control::CertificateClient>(loop, control_plane, client);
     CaSource::Options options{.id = id};
     options.lifetime = bootstrap.lifetime;

@@ -37,11 +37,12 @@ http::EmbeddedResponse Answer(const telemetry::Metrics& metrics, NotReady& not_r
 
 absl::StatusOr<std::unique_ptr<http::EmbeddedServer>> CreateMonitoring(
     event::Loop& loop, const base::SocketAddress& address, const telemetry::Metrics& metrics,
-    NotReady not_ready) {
+    NotReady not_ready, ApplicationProbes& probes) {
   return http::EmbeddedServer::Create(
       loop, {.address = address},
-      [&metrics, not_ready = std::move(not_ready)](const http::EmbeddedRequest& request,
-                                                   http::EmbeddedResponder responder) mutable {
+      [&metrics, &probes, not_ready = std::move(not_ready)](
+          const http::EmbeddedRequest& request, http::EmbeddedResponder responder) mutable {
+        if (request.method == "GET" && probes.Answer(request, responder)) return;
         responder.Send(Answer(metrics, not_ready, request));
       });
 }

@@ -1,5 +1,7 @@
 #include "source/sidecar/run.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <csignal>
 #include <functional>
@@ -7,11 +9,13 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "source/base/log.h"
 #include "source/base/status.h"
 #include "source/base/version.h"
+#include "source/capture/rules.h"
 #include "source/control/channel.h"
 #include "source/control/discovery_client.h"
 #include "source/control/workload_api_server.h"
@@ -20,11 +24,15 @@
 #include "source/identity/cache.h"
 #include "source/identity/manager.h"
 #include "source/sidecar/admin.h"
+#include "source/sidecar/application_probes.h"
 #include "source/sidecar/break_glass.h"
 #include "source/sidecar/crl_files.h"
+#include "source/sidecar/decisions_admin.h"
 #include "source/sidecar/departure.h"
 #include "source/sidecar/identity_source.h"
+#include "source/sidecar/memory_return.h"
 #include "source/sidecar/monitoring.h"
+#include "source/sidecar/origination_files.h"
 #include "source/sidecar/status_json.h"
 #include "source/sidecar/workers.h"
 #include "source/telemetry/families.h"
@@ -35,22 +43,34 @@ namespace {
 // Where configuration goes: to the workers, the trust bundle to the identity.
 class Receiver final : public control::DiscoveryClient::Handler {
  public:
-  Receiver(Workers& workers, identity::Manager& identity, identity::Source& source)
-      : workers_(workers), identity_(identity), source_(source) {}
+  Receiver(Workers& workers, OriginationFiles& originations, identity::Manager& identity,
+           identity::Source& source)
+      : workers_(workers), originations_(originations), identity_(identity), source_(source) {}
 
   // Called after each update.
   std::function<void()> updated;
 
   void OnUpdate(const control::Update& update) override {
-    workers_.SetConfig({.snapshot = update.snapshot,
-                        .policies = update.policies,
-                        .authentication = update.authentication,
-                        .rate_limits = update.rate_limits});
+    SetConfig(update);
+    for (const extauthz::Provider& provider : update.providers) {
+      workers_.want_service(provider.service);
+    }
     if (const absl::Status set = identity_.SetRules(update.rules); !set.ok()) {
       base::Log(base::LogLevel::kWarning, "sidecar", "new trust rules are not taken",
                 {{"error", std::string(set.message())}});
     }
     updated();
+  }
+  // Also when only files beside the sidecar have changed.
+  void SetConfig(const control::Update& update) {
+    originations_.Use(*update.snapshot);
+    workers_.SetConfig(
+        {.snapshot = update.snapshot,
+         .policies = update.policies,
+         .authentication = update.authentication,
+         .rate_limits = update.rate_limits,
+         .originations = originations_.current(),
+         .providers = std::make_shared<const std::vector<extauthz::Provider>>(update.providers)});
   }
   absl::Status OnTrustBundles(std::vector<tls::TrustBundle::Domain> domains) override {
     absl::Status set = identity_.SetBundle(std::move(domains));
@@ -64,6 +84,7 @@ class Receiver final : public control::DiscoveryClient::Handler {
 
  private:
   Workers& workers_;
+  OriginationFiles& originations_;
   identity::Manager& identity_;
   identity::Source& source_;
 };
@@ -162,6 +183,14 @@ absl::StatusOr<std::unique_ptr<telemetry::AccessLog>> OpenAccessLog(const Bootst
   return telemetry::AccessLog::Create(options);
 }
 
+// Where the application listens: at its pod's address if its traffic is captured.
+ApplicationProbes::Target ProbedAddress(const Bootstrap& bootstrap) {
+  if (bootstrap.captured_addresses.empty()) return {"127.0.0.1", ""};
+  const std::string& own = bootstrap.captured_addresses.front();
+  const bool v6 = absl::StrContains(own, ':');
+  return {own, std::string(v6 ? capture::kApplicationSource6 : capture::kApplicationSource4)};
+}
+
 }  // namespace
 
 absl::Status Run(const Bootstrap& bootstrap) {
@@ -198,9 +227,12 @@ absl::Status Run(const Bootstrap& bootstrap) {
                         ServeWorkloadApi(*loop, bootstrap, metrics));
 
   // What they are told.
-  Receiver receiver(*workers, *identity, *source.source);
+  std::function<void()> files_changed;
+  OriginationFiles originations(*loop, {.changed = [&] { files_changed(); }, .metrics = &shard});
+  Receiver receiver(*workers, originations, *identity, *source.source);
   control::DiscoveryClient discovery(*loop, channel, receiver,
                                      DiscoveryOptions(bootstrap, *workers, shard));
+  files_changed = [&] { receiver.SetConfig(discovery.current()); };
   workers->want_service = [&](const std::string& address) { discovery.Want(address); };
   Departure departure(*loop, discovery, *workers, bootstrap.drain);
 
@@ -251,11 +283,25 @@ absl::Status Run(const Bootstrap& bootstrap) {
                           .longest = bootstrap.break_glass_longest,
                           .metrics = &shard});
   admin_options.break_glass = &break_glass;
+  admin_options.decisions = [&](const http::EmbeddedRequest& request,
+                                http::EmbeddedResponder& responder) {
+    return AnswerDecisions({bootstrap, discovery, *workers}, request, responder);
+  };
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<http::EmbeddedServer> admin,
                         CreateAdmin(*loop, std::move(admin_options)));
-  KITH_ASSIGN_OR_RETURN(const std::unique_ptr<http::EmbeddedServer> monitoring,
-                        CreateMonitoring(*loop, bootstrap.monitoring_address, metrics,
-                                         [&] { return NotReady(status); }));
+  ApplicationProbes probes(*loop, bootstrap.application_probes, ProbedAddress(bootstrap));
+  KITH_ASSIGN_OR_RETURN(
+      const std::unique_ptr<http::EmbeddedServer> monitoring,
+      CreateMonitoring(
+          *loop, bootstrap.monitoring_address, metrics, [&] { return NotReady(status); }, probes));
+
+  const MemoryReturn memory_return(
+      *loop, {.usage = ProcessUsage, .give_back = [&](absl::AnyInvocable<void()> done) {
+                workers->ReleaseBuffers([done = std::move(done)]() mutable {
+                  malloc_trim(0);
+                  done();
+                });
+              }});
 
   // Signals.
   const auto stop = [&] {

@@ -152,6 +152,18 @@ void WriteWorkload(JsonWriter& json, const Bootstrap& bootstrap) {
   json.EndObject();
 }
 
+absl::string_view TlsName(mesh::EndpointTls tls) {
+  switch (tls) {
+    case mesh::EndpointTls::kMutual:
+      return "MUTUAL";
+    case mesh::EndpointTls::kOriginated:
+      return "ORIGINATED";
+    case mesh::EndpointTls::kPlaintext:
+      break;
+  }
+  return "PLAINTEXT";
+}
+
 void WriteService(JsonWriter& json, const mesh::Service& service) {
   json.BeginObject();
   json.Key("host").String(service.host);
@@ -165,7 +177,7 @@ void WriteService(JsonWriter& json, const mesh::Service& service) {
       json.BeginObject();
       json.Key("address").String(endpoint.address.ToString());
       json.Key("workload").String(endpoint.workload);
-      json.Key("tls").String(endpoint.tls == mesh::EndpointTls::kMutual ? "MUTUAL" : "PLAINTEXT");
+      json.Key("tls").String(TlsName(endpoint.tls));
       json.Key("principals").BeginArray();
       for (const base::SpiffeId& principal : endpoint.principals) json.String(principal.text());
       json.EndArray();

@@ -2,14 +2,16 @@
 
 #include <utility>
 
+#include "source/proxy/observer.h"
+
 namespace kith::sidecar {
 namespace {
 
 // Gathers the answers of all workers on the main loop.
-template <typename Done>
+template <typename Done, typename Sum = Workers::Activity>
 struct Gathering {
   size_t waiting = 0;
-  Workers::Activity sum;
+  Sum sum;
   Done done;
 };
 
@@ -31,6 +33,8 @@ absl::StatusOr<std::unique_ptr<Workers>> Workers::Create(event::Loop& loop,
   options.limits = bootstrap.limits;
   options.workload = bootstrap.name;
   options.name_space = bootstrap.name_space;
+  options.access_log_headers = bootstrap.access_log_headers;
+  options.recent_decisions = bootstrap.recent_decisions;
   options.share_ports = bootstrap.workers > 1;
   options.workers = bootstrap.workers;
   for (uint32_t i = 0; i < bootstrap.workers; ++i) {
@@ -64,12 +68,14 @@ void Workers::SetConfig(const proxy::Config& config) {
   for (const auto& worker : workers_) worker->SetConfig(config);
 }
 
-void Workers::Drain(absl::AnyInvocable<void()> done) {
-  auto gathering = std::make_shared<Gathering<absl::AnyInvocable<void()>>>();
+template <typename Ask>
+void Workers::AskAll(Ask ask, absl::AnyInvocable<void()> done) {
+  struct Nothing {};
+  auto gathering = std::make_shared<Gathering<absl::AnyInvocable<void()>, Nothing>>();
   gathering->waiting = workers_.size();
   gathering->done = std::move(done);
   for (const auto& worker : workers_) {
-    worker->Drain([&loop = loop_, gathering] {
+    ask(*worker, [&loop = loop_, gathering] {
       loop.Post([gathering] {
         if (--gathering->waiting == 0) gathering->done();
       });
@@ -77,17 +83,19 @@ void Workers::Drain(absl::AnyInvocable<void()> done) {
   }
 }
 
+void Workers::Drain(absl::AnyInvocable<void()> done) {
+  AskAll([](proxy::Worker& worker, auto answered) { worker.Drain(std::move(answered)); },
+         std::move(done));
+}
+
 void Workers::CutOff(const absl::Status& status, absl::AnyInvocable<void()> done) {
-  auto gathering = std::make_shared<Gathering<absl::AnyInvocable<void()>>>();
-  gathering->waiting = workers_.size();
-  gathering->done = std::move(done);
-  for (const auto& worker : workers_) {
-    worker->CutOff(status, [&loop = loop_, gathering] {
-      loop.Post([gathering] {
-        if (--gathering->waiting == 0) gathering->done();
-      });
-    });
-  }
+  AskAll([&](proxy::Worker& worker, auto answered) { worker.CutOff(status, std::move(answered)); },
+         std::move(done));
+}
+
+void Workers::ReleaseBuffers(absl::AnyInvocable<void()> done) {
+  AskAll([](proxy::Worker& worker, auto answered) { worker.ReleaseBuffers(std::move(answered)); },
+         std::move(done));
 }
 
 void Workers::Query(absl::AnyInvocable<void(const Activity&)> answer) {
@@ -103,6 +111,38 @@ void Workers::Query(absl::AnyInvocable<void(const Activity&)> answer) {
         gathering->sum.outbound_connections += activity.outbound_connections;
         gathering->sum.upstream_connections += activity.upstream_connections;
         if (--gathering->waiting == 0) gathering->done(gathering->sum);
+      });
+    });
+  }
+}
+
+void Workers::FindDecisions(const std::string& request_id, size_t most,
+                            absl::AnyInvocable<void(Lines)> answer) {
+  auto gathering = std::make_shared<Gathering<absl::AnyInvocable<void(Lines)>, Lines>>();
+  gathering->waiting = workers_.size();
+  gathering->done = std::move(answer);
+  for (const auto& worker : workers_) {
+    worker->Look([&loop = loop_, gathering, request_id, most](const proxy::Observer& observer) {
+      loop.Post([gathering, lines = observer.recent_decisions().Find(request_id, most)] {
+        gathering->sum.insert(gathering->sum.end(), lines.begin(), lines.end());
+        if (--gathering->waiting == 0) gathering->done(std::move(gathering->sum));
+      });
+    });
+  }
+}
+
+void Workers::FindPlaintext(absl::AnyInvocable<void(Plaintext)> answer) {
+  auto gathering = std::make_shared<Gathering<absl::AnyInvocable<void(Plaintext)>, Plaintext>>();
+  gathering->waiting = workers_.size();
+  gathering->done = std::move(answer);
+  for (const auto& worker : workers_) {
+    worker->Look([&loop = loop_, gathering](const proxy::Observer& observer) {
+      const proxy::PlaintextSources& seen = observer.plaintext_sources();
+      loop.Post([gathering, list = seen.List(), beyond = seen.beyond()] {
+        auto& sources = gathering->sum.sources;
+        sources.insert(sources.end(), list.begin(), list.end());
+        gathering->sum.beyond += beyond;
+        if (--gathering->waiting == 0) gathering->done(std::move(gathering->sum));
       });
     });
   }

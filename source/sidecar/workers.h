@@ -13,6 +13,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "source/event/loop.h"
+#include "source/proxy/plaintext_sources.h"
 #include "source/proxy/worker.h"
 #include "source/sidecar/bootstrap.h"
 #include "source/telemetry/access_log.h"
@@ -51,10 +52,28 @@ class Workers {
   void Drain(absl::AnyInvocable<void()> done);
   // Breaks off whatever is still open; `done` is called on the loop.
   void CutOff(const absl::Status& status, absl::AnyInvocable<void()> done);
+  // Gives buffers back to the heap; `done` is called on the loop.
+  void ReleaseBuffers(absl::AnyInvocable<void()> done);
   // The sum, on the loop.
   void Query(absl::AnyInvocable<void(const Activity&)> answer);
 
+  // Log lines of the last decisions, on the loop: of that request, or of all when `request_id` is
+  // empty; at most `most` of each worker.
+  using Lines = std::vector<std::string>;
+  void FindDecisions(const std::string& request_id, size_t most,
+                     absl::AnyInvocable<void(Lines)> answer);
+  // Who came without TLS, on the loop: addresses may occur once for each worker.
+  struct Plaintext {
+    std::vector<proxy::PlaintextSource> sources;
+    uint64_t beyond = 0;  // Connections of addresses that found no room.
+  };
+  void FindPlaintext(absl::AnyInvocable<void(Plaintext)> answer);
+
  private:
+  // Asks every worker, and calls `done` on the loop when all of them have answered.
+  template <typename Ask>
+  void AskAll(Ask ask, absl::AnyInvocable<void()> done);
+
   explicit Workers(event::Loop& loop) : loop_(loop) {}
 
   event::Loop& loop_;

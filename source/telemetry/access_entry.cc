@@ -1,12 +1,14 @@
 #include "source/telemetry/access_entry.h"
 
+#include "absl/strings/match.h"
 #include "source/base/json_writer.h"
 
 namespace kith::telemetry {
 namespace {
 
 // A SPIFFE ID fits; a path or a host of a peer's making does not fill the disk.
-constexpr size_t kLongest = 2048;
+constexpr size_t kLongest = kLongestAccessField;
+constexpr size_t kMostHeaderLines = 8;
 
 absl::string_view Bounded(absl::string_view text) {
   if (text.size() <= kLongest) return text;
@@ -20,11 +22,38 @@ void Field(absl::string_view key, absl::string_view value, base::JsonWriter& jso
   if (!value.empty()) json.Key(key).String(Bounded(value));
 }
 
+// Opens the object and leaves it open.
 void Party(absl::string_view key, const AccessParty& party, base::JsonWriter& json) {
   json.Key(key).BeginObject();
   Field("address", party.address, json);
   Field("principal", party.principal, json);
   Field("serial", party.serial, json);
+  Field("workload", party.workload, json);
+}
+
+void Headers(const AccessEntry& entry, base::JsonWriter& json) {
+  if (entry.header_names.empty()) return;
+  json.Key("headers").BeginObject();
+  for (const std::string& name : entry.header_names) {
+    json.Key(name).BeginArray();
+    size_t left = kMostHeaderLines;
+    for (const auto& [header, value] : entry.headers) {
+      if (left == 0 || !absl::EqualsIgnoreCase(header, name)) continue;
+      json.String(Bounded(value));
+      --left;
+    }
+    json.EndArray();
+  }
+  json.EndObject();
+}
+
+void Marks(const AccessEntry& entry, base::JsonWriter& json) {
+  Field("audit_policy", entry.audit_policy, json);
+  if (entry.dry_run_decision.empty()) return;
+  json.Key("dry_run").BeginObject();
+  Field("decision", entry.dry_run_decision, json);
+  Field("policy", entry.dry_run_policy, json);
+  if (entry.dry_run_rule >= 0) json.Key("rule").Int(entry.dry_run_rule);
   json.EndObject();
 }
 
@@ -60,7 +89,11 @@ void FormatAccessEntry(const AccessEntry& entry, std::string& out) {
   Field("direction", entry.direction, json);
   Field("request_id", entry.request_id, json);
   Party("source", entry.source, json);
+  json.EndObject();
   Party("destination", entry.destination, json);
+  Field("bind", entry.bind, json);
+  if (entry.port != 0) json.Key("port").Uint(entry.port);
+  json.EndObject();
   Field("request_principal", entry.request_principal, json);
   Field("service", entry.service, json);
   if (!entry.tls_version.empty()) {
@@ -73,6 +106,7 @@ void FormatAccessEntry(const AccessEntry& entry, std::string& out) {
   Field("method", entry.method, json);
   Field("path", entry.path.substr(0, entry.path.find_first_of("?#")), json);
   Field("host", entry.host, json);
+  Headers(entry, json);
   if (entry.status != 0) json.Key("status").Int(entry.status);
   json.Key("bytes_received").Uint(entry.bytes_received);
   json.Key("bytes_sent").Uint(entry.bytes_sent);
@@ -81,6 +115,7 @@ void FormatAccessEntry(const AccessEntry& entry, std::string& out) {
   Field("decision", entry.decision, json);
   Field("policy", entry.policy, json);
   if (entry.rule >= 0) json.Key("rule").Int(entry.rule);
+  Marks(entry, json);
   if (entry.reason != Reason::kNone) json.Key("reason").String(Name(entry.reason));
   Field("detail", entry.detail, json);
   json.EndObject();

@@ -50,6 +50,7 @@ constexpr string_view kDirection[] = {"direction"};
 constexpr string_view kDirectionReason[] = {"direction", "reason"};
 constexpr string_view kReason[] = {"reason"};
 constexpr string_view kResult[] = {"result"};
+constexpr string_view kWebhookResult[] = {"webhook", "result"};
 constexpr string_view kResultReason[] = {"result", "reason"};
 constexpr string_view kDecision[] = {"action", "policy", "stream"};
 constexpr string_view kLimit[] = {"policy", "stream"};
@@ -149,10 +150,34 @@ constexpr Family kUpstreamEjections{
     "Endpoints left out for a while because of errors in a row (outlierDetection).",
     None(),
     {}};
+constexpr Family kUpstreamUnverified{
+    "kith_upstream_unverified_handshakes_total",
+    MetricType::kCounter,
+    "Handshakes with servers outside the mesh whose certificate was not looked at "
+    "(insecureSkipVerify).",
+    None(),
+    {}};
+constexpr Family kUpstreamFileReads{
+    "kith_upstream_tls_reads_total",
+    MetricType::kCounter,
+    "Readings of the files that DestinationRules of mode SIMPLE and MUTUAL name (ok, failed).",
+    kResult,
+    {}};
 constexpr Family kPolicyDecisions{
     "kith_policy_decisions_total",
     MetricType::kCounter,
     "Authorization decisions (allow, deny) by deciding policy; \"none\" where none decided.",
+    kDecision,
+    {}};
+constexpr Family kPolicyAudits{"kith_policy_audits_total",
+                               MetricType::kCounter,
+                               "Requests and connections that an AUDIT policy matched.",
+                               kLimit,
+                               {}};
+constexpr Family kPolicyDryRuns{
+    "kith_policy_dry_run_decisions_total",
+    MetricType::kCounter,
+    "What policies that are only tried out would have decided; \"none\" where none would have.",
     kDecision,
     {}};
 constexpr Family kTokens{"kith_request_tokens_total",
@@ -337,6 +362,18 @@ constexpr Family kKeyFetches{"kith_jwks_fetches_total",
                              "Fetches of token issuers' keys (ok, failed).",
                              kResult,
                              {}};
+constexpr Family kBundleFetches{"kith_federation_fetches_total",
+                                MetricType::kCounter,
+                                "Fetches of other trust domains' roots (ok, failed).",
+                                kResult,
+                                {}};
+constexpr Family kWebhookReviews{
+    "kith_webhook_reviews_total",
+    MetricType::kCounter,
+    "What the Kubernetes API server asked (webhook inject: injected, skipped, refused, bad; "
+    "validate: accepted, refused, bad).",
+    kWebhookResult,
+    {}};
 constexpr Family kRegistryFiles{
     "kith_registry_files", MetricType::kGauge, "Configuration files (good, bad).", kState, {}};
 constexpr Family kRegistryReloads{"kith_registry_reloads_total",
@@ -387,7 +424,11 @@ absl::Span<const Family* const> AllFamilies() {
       &kHttpBadRequests,
       &kHttpRetries,
       &kUpstreamEjections,
+      &kUpstreamUnverified,
+      &kUpstreamFileReads,
       &kPolicyDecisions,
+      &kPolicyAudits,
+      &kPolicyDryRuns,
       &kTokens,
       &kRateLimitRefusals,
       &kExternalAuthorizations,
@@ -425,6 +466,8 @@ absl::Span<const Family* const> AllFamilies() {
       &kXdsAcks,
       &kXdsNacks,
       &kKeyFetches,
+      &kBundleFetches,
+      &kWebhookReviews,
       &kRegistryFiles,
       &kRegistryReloads,
       &kRegistryResources,

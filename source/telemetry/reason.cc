@@ -110,6 +110,13 @@ constexpr Entry kEntries[] = {
     {Reason::kUpstreamProtocolError, "upstream_protocol_error",
      "The other side's response is not sound HTTP/1.1.",
      "The detail says what is wrong with it; mend the application or declare the port TCP."},
+    {Reason::kUpstreamCredentials, "upstream_credentials",
+     "The certificate, key or CA files that a DestinationRule names cannot be used.",
+     "The detail names the file and what is wrong with it; connections work as soon as it is "
+     "mended."},
+    {Reason::kTlsNotOffered, "tls_not_offered",
+     "A database outside the mesh does not take TLS, which its DestinationRule asks for.",
+     "Turn TLS on in the database, or remove tls from the DestinationRule."},
     {Reason::kNoEndpoint, "no_endpoint", "The service has no endpoint.",
      "kithctl status shows which workloads are connected; compare their labels with the selector."},
     {Reason::kUnknownService, "unknown_service", "The mesh knows no such service or port.",

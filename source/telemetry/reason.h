@@ -50,6 +50,8 @@ enum class Reason : uint8_t {
   kUpstreamTimeout,
   kUpstreamReset,
   kUpstreamProtocolError,
+  kUpstreamCredentials,
+  kTlsNotOffered,
   kNoEndpoint,
   kUnknownService,
   kCircuitOpen,

@@ -1,51 +1,27 @@
 #include "source/tls/context.h"
 
 #include <openssl/err.h>
-#include <openssl/nid.h>
 #include <openssl/pool.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "source/tls/handshake_state.h"
+#include "source/tls/ssl_context.h"
 #include "source/tls/ssl_error.h"
 
 namespace kith::tls {
 namespace {
 
-constexpr size_t kMaxPeerChain = size_t{64} * 1024;
 // Of what a client offered in vain: enough to recognize it in a log line.
 constexpr unsigned kShownAlpn = 128;
 
-// What CheckKeyStrength() lets through, with SHA-256 or better. RSA with PKCS#1 padding exists only
-// in TLS 1.2.
-constexpr uint16_t kSignatures[] = {
-    SSL_SIGN_ECDSA_SECP256R1_SHA256, SSL_SIGN_ED25519,
-    SSL_SIGN_RSA_PSS_RSAE_SHA256,    SSL_SIGN_ECDSA_SECP384R1_SHA384,
-    SSL_SIGN_RSA_PSS_RSAE_SHA384,    SSL_SIGN_ECDSA_SECP521R1_SHA512,
-    SSL_SIGN_RSA_PSS_RSAE_SHA512,    SSL_SIGN_RSA_PKCS1_SHA256,
-    SSL_SIGN_RSA_PKCS1_SHA384,       SSL_SIGN_RSA_PKCS1_SHA512,
-};
-
-// Equally fast between two of us (handshake_bench); X25519 is what everybody else sends first, so
-// no second round trip is needed with foreign peers.
-constexpr int kGroups[] = {NID_X25519, NID_X9_62_prime256v1};
-
-// TLS 1.2 only; in TLS 1.3 BoringSSL itself prefers AES-128-GCM where the machine has AES
-// instructions and ChaCha20 where not.
-constexpr absl::string_view kTls12Ciphers[] = {
-    "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256",
-    "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384",
-    "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305",
-};
-
 std::string CipherList(const TrustRules& rules) {
-  return rules.tls12_ciphers.empty() ? absl::StrJoin(kTls12Ciphers, ":")
+  return rules.tls12_ciphers.empty() ? absl::StrJoin(Tls12Ciphers(), ":")
                                      : absl::StrJoin(rules.tls12_ciphers, ":");
 }
 
@@ -85,38 +61,13 @@ int OnSelectAlpn(SSL* ssl, const uint8_t** out, uint8_t* out_size, const uint8_t
   return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-bool SetIdentity(SSL_CTX* ssl_context, const Identity& identity) {
-  std::vector<bssl::UniquePtr<CRYPTO_BUFFER>> owned;
-  std::vector<CRYPTO_BUFFER*> chain;
-  for (X509* certificate : identity.chain()) {
-    uint8_t* der = nullptr;
-    const int size = i2d_X509(certificate, &der);
-    if (size <= 0) return false;
-    bssl::UniquePtr<uint8_t> free_der(der);
-    owned.emplace_back(CRYPTO_BUFFER_new(der, static_cast<size_t>(size), nullptr));
-    if (owned.back() == nullptr) return false;
-    chain.push_back(owned.back().get());
-  }
-  return SSL_CTX_set_chain_and_key(ssl_context, chain.data(), chain.size(), identity.key().get(),
-                                   nullptr) == 1;
-}
-
 bool Configure(SSL_CTX* ssl_context, const Context::Options& options) {
   const uint16_t min =
       options.rules.min_version == MinVersion::kTls12 ? TLS1_2_VERSION : TLS1_3_VERSION;
-  if (SSL_CTX_set_min_proto_version(ssl_context, min) != 1 ||
-      SSL_CTX_set_max_proto_version(ssl_context, TLS1_3_VERSION) != 1 ||
-      SSL_CTX_set_strict_cipher_list(ssl_context, CipherList(options.rules).c_str()) != 1 ||
-      SSL_CTX_set1_curves(ssl_context, kGroups, std::size(kGroups)) != 1 ||
-      SSL_CTX_set_verify_algorithm_prefs(ssl_context, kSignatures, std::size(kSignatures)) != 1 ||
-      SSL_CTX_set_signing_algorithm_prefs(ssl_context, kSignatures, std::size(kSignatures)) != 1 ||
-      !SetIdentity(ssl_context, *options.identity)) {
+  if (!SetProtocol(ssl_context, min, CipherList(options.rules)) ||
+      !SetChainAndKey(ssl_context, options.identity->chain(), options.identity->key())) {
     return false;
   }
-  SSL_CTX_set_options(ssl_context, SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
-  SSL_CTX_set_num_tickets(ssl_context, 0);
-  SSL_CTX_set_session_cache_mode(ssl_context, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_max_cert_list(ssl_context, kMaxPeerChain);
   SSL_CTX_set_custom_verify(ssl_context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
                             &OnVerify);
   SSL_CTX_set_alpn_select_cb(ssl_context, &OnSelectAlpn, nullptr);
@@ -124,8 +75,6 @@ bool Configure(SSL_CTX* ssl_context, const Context::Options& options) {
 }
 
 }  // namespace
-
-absl::Span<const absl::string_view> Tls12Ciphers() { return kTls12Ciphers; }
 
 Context::Context(Options options) : options_(std::move(options)) {}
 

@@ -15,8 +15,12 @@
 
 namespace kith::tls {
 
+class UpstreamContext;
+
 struct HandshakeState {
-  const Context* context = nullptr;  // Borrowed.
+  // One of both, borrowed.
+  const Context* context = nullptr;
+  const UpstreamContext* upstream = nullptr;
   PeerRole peer_role = PeerRole::kClient;
   const PeerRules* rules = nullptr;  // Borrowed.
   // The server's identity must be one of these.

@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "source/tls/server_names.h"
 #include "source/tls/svid.h"
 
 namespace kith::tls {
@@ -25,6 +26,12 @@ namespace {
 using telemetry::Reason;
 
 constexpr int kMaxChain = 10;
+
+// A copy: what is received is pooled by its context, and a peer may outlive that.
+std::shared_ptr<CRYPTO_BUFFER> Copy(const CRYPTO_BUFFER* buffer) {
+  return {CRYPTO_BUFFER_new(CRYPTO_BUFFER_data(buffer), CRYPTO_BUFFER_len(buffer), nullptr),
+          [](CRYPTO_BUFFER* copy) { CRYPTO_BUFFER_free(copy); }};
+}
 
 // A stack that borrows: its elements stay with their owner.
 struct Release {
@@ -301,30 +308,79 @@ bool RefuseRevoked(const ChainKeys& keys, const TrustBundle& bundle, absl::Time 
   return true;
 }
 
+// A peer's chain as it was sent, leaf first.
+class SentChain {
+ public:
+  bool Parse(absl::Span<CRYPTO_BUFFER* const> chain, PeerVerdict& verdict) {
+    if (chain.empty() || chain.size() > size_t{kMaxChain}) {
+      Refuse(Reason::kBadCertificate,
+             absl::StrCat("it sent ", chain.size(), " certificates instead of 1 to ", kMaxChain),
+             verdict);
+      return false;
+    }
+    for (size_t i = 0; i < chain.size(); ++i) {
+      owned_.emplace_back(X509_parse_from_buffer(chain[i]));
+      ERR_clear_error();
+      if (owned_.back() == nullptr) {
+        Refuse(Reason::kBadCertificate, absl::StrCat("certificate ", i + 1, " is malformed"),
+               verdict);
+        return false;
+      }
+      borrowed_.push_back(owned_.back().get());
+    }
+    return true;
+  }
+
+  X509* leaf() const { return borrowed_.front(); }
+  absl::Span<X509* const> intermediates() const {
+    return absl::MakeConstSpan(borrowed_).subspan(1);
+  }
+
+ private:
+  std::vector<bssl::UniquePtr<X509>> owned_;
+  std::vector<X509*> borrowed_;
+};
+
+// Up to one of `roots`, which are `whose`: signatures, validity, length and strength.
+bool RefuseChain(ChainVerifier& verifier, absl::Span<X509* const> roots, absl::string_view whose,
+                 absl::Time now, const PeerRules& rules, PeerVerdict& verdict) {
+  if (ChainError error = verifier.Verify(roots); error.code != X509_V_OK) {
+    Explain(error, whose, now, verdict);
+    return true;
+  }
+  const std::vector<X509*>& verified = verifier.verified();
+  if (verified.size() > size_t{2} + rules.max_intermediates) {
+    Refuse(Reason::kChainTooLong,
+           absl::StrCat(verified.size() - 2,
+                        " intermediates stand between its certificate and a "
+                        "root of ours, more than ",
+                        int{rules.max_intermediates}),
+           verdict);
+    return true;
+  }
+  if (absl::Status strength = CheckStrength(verified); !strength.ok()) {
+    Refuse(Reason::kWeakKey, strength.message(), verdict);
+    return true;
+  }
+  return false;
+}
+
+ChainKeys KeysOf(const std::vector<X509*>& verified) {
+  ChainKeys keys;
+  for (size_t i = 0; i + 1 < verified.size(); ++i) {
+    keys.push_back(KeyOf(*verified[i], *verified[i + 1]));
+  }
+  return keys;
+}
+
 }  // namespace
 
 PeerVerdict VerifyPeer(absl::Span<CRYPTO_BUFFER* const> chain, PeerRole role,
                        const TrustBundle& bundle, absl::Time now, const PeerRules& rules) {
   PeerVerdict verdict;
-  if (chain.empty() || chain.size() > size_t{kMaxChain}) {
-    Refuse(Reason::kBadCertificate,
-           absl::StrCat("it sent ", chain.size(), " certificates instead of 1 to ", kMaxChain),
-           verdict);
-    return verdict;
-  }
-  std::vector<bssl::UniquePtr<X509>> certificates;
-  std::vector<X509*> borrowed;
-  for (size_t i = 0; i < chain.size(); ++i) {
-    certificates.emplace_back(X509_parse_from_buffer(chain[i]));
-    ERR_clear_error();
-    if (certificates.back() == nullptr) {
-      Refuse(Reason::kBadCertificate, absl::StrCat("certificate ", i + 1, " is malformed"),
-             verdict);
-      return verdict;
-    }
-    borrowed.push_back(certificates.back().get());
-  }
-  X509* leaf = borrowed.front();
+  SentChain sent;
+  if (!sent.Parse(chain, verdict)) return verdict;
+  const X509* leaf = sent.leaf();
   SvidCheck svid = CheckSvid(*leaf);
   if (!svid.status.ok()) {
     Refuse(svid.reason, absl::StrCat("its certificate: ", svid.status.message()), verdict);
@@ -339,25 +395,8 @@ PeerVerdict VerifyPeer(absl::Span<CRYPTO_BUFFER* const> chain, PeerRole role,
            verdict);
     return verdict;
   }
-  ChainVerifier verifier(leaf, absl::MakeConstSpan(borrowed).subspan(1), role, now, rules);
-  if (ChainError error = verifier.Verify(roots); error.code != X509_V_OK) {
-    Explain(error, trust_domain, now, verdict);
-    return verdict;
-  }
-  const std::vector<X509*>& verified = verifier.verified();
-  if (verified.size() > size_t{2} + rules.max_intermediates) {
-    Refuse(Reason::kChainTooLong,
-           absl::StrCat(verified.size() - 2,
-                        " intermediates stand between its certificate and a "
-                        "root of ours, more than ",
-                        int{rules.max_intermediates}),
-           verdict);
-    return verdict;
-  }
-  if (absl::Status strength = CheckStrength(verified); !strength.ok()) {
-    Refuse(Reason::kWeakKey, strength.message(), verdict);
-    return verdict;
-  }
+  ChainVerifier verifier(sent.leaf(), sent.intermediates(), role, now, rules);
+  if (RefuseChain(verifier, roots, trust_domain, now, rules, verdict)) return verdict;
   if (const PinSet* broken = FindBrokenPin(rules.pins, svid.id->text(), *leaf)) {
     Refuse(
         Reason::kPinMismatch,
@@ -368,15 +407,33 @@ PeerVerdict VerifyPeer(absl::Span<CRYPTO_BUFFER* const> chain, PeerRole role,
         verdict);
     return verdict;
   }
-  ChainKeys keys;
   absl::Time not_after = absl::InfiniteFuture();
-  for (size_t i = 0; i < verified.size(); ++i) {
-    not_after = std::min(not_after, ToTime(X509_get0_notAfter(verified[i])));
-    if (i + 1 < verified.size()) keys.push_back(KeyOf(*verified[i], *verified[i + 1]));
+  for (const X509* certificate : verifier.verified()) {
+    not_after = std::min(not_after, ToTime(X509_get0_notAfter(certificate)));
   }
+  ChainKeys keys = KeysOf(verifier.verified());
   if (RefuseRevoked(keys, bundle, now, rules, verdict)) return verdict;
   verdict.peer = Peer{*std::move(svid.id), Describe(*leaf), not_after,
-                      std::make_shared<const ChainKeys>(std::move(keys))};
+                      std::make_shared<const ChainKeys>(std::move(keys)), Copy(chain.front())};
+  return verdict;
+}
+
+PeerVerdict VerifyServer(absl::Span<CRYPTO_BUFFER* const> chain,
+                         absl::Span<const std::string> names, const TrustBundle& bundle,
+                         absl::Time now) {
+  PeerVerdict verdict;
+  SentChain sent;
+  if (!sent.Parse(chain, verdict)) return verdict;
+  const PeerRules rules;
+  ChainVerifier verifier(sent.leaf(), sent.intermediates(), PeerRole::kServer, now, rules);
+  const std::string& whose = bundle.domains().front().trust_domain;
+  if (RefuseChain(verifier, bundle.RootsOf(whose), whose, now, rules, verdict) ||
+      RefuseRevoked(KeysOf(verifier.verified()), bundle, now, rules, verdict)) {
+    return verdict;
+  }
+  if (absl::Status named = CheckServerNames(*sent.leaf(), names); !named.ok()) {
+    Refuse(Reason::kWrongSan, named.message(), verdict);
+  }
   return verdict;
 }
 

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -28,6 +29,8 @@ struct Peer {
   absl::Time not_after;  // The first end of validity in its chain.
   // For the revocation lists that come later; shared by copies.
   std::shared_ptr<const ChainKeys> chain = {};
+  // Its certificate as it was sent, for peer_certificate.h; shared by copies.
+  std::shared_ptr<CRYPTO_BUFFER> certificate = {};
 };
 
 enum class PeerRole : uint8_t { kClient, kServer };
@@ -42,6 +45,13 @@ struct PeerVerdict {
 // `chain`: as sent, the leaf first, in DER.
 PeerVerdict VerifyPeer(absl::Span<CRYPTO_BUFFER* const> chain, PeerRole role,
                        const TrustBundle& bundle, absl::Time now, const PeerRules& rules = {});
+
+// A server outside the mesh, whose certificate is no SVID: its chain leads to a root of the first
+// domain of `bundle`, is on no list of it, and bears one of `names` (server_names.h). The verdict
+// has no peer.
+PeerVerdict VerifyServer(absl::Span<CRYPTO_BUFFER* const> chain,
+                         absl::Span<const std::string> names, const TrustBundle& bundle,
+                         absl::Time now);
 
 // Whether a peer that was verified earlier has been revoked since.
 struct Standing {

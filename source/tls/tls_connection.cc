@@ -63,7 +63,7 @@ TlsConnection::TlsConnection(std::unique_ptr<net::Stream> transport,
   handshaking_->done = std::move(done);
   handshaking_->timeout = timeout;
   handshaking_->state.context = context_.get();
-  handshaking_->state.rules = &context_->rules().peer;
+  if (context_ != nullptr) handshaking_->state.rules = &context_->rules().peer;
   handshaking_->timer.Start(timeout);
   KITH_CHECK(ssl_ != nullptr && bio_.Attach(ssl_.get()), "no memory for a TLS connection");
   SSL_set_app_data(ssl_.get(), &handshaking_->state);
@@ -89,8 +89,12 @@ TlsConnection::TlsConnection(std::unique_ptr<net::Stream> transport, ServerOptio
 
 TlsConnection::TlsConnection(std::unique_ptr<net::Stream> transport, ClientOptions options,
                              HandshakeCallback done)
-    : TlsConnection(std::move(transport), options.context, options.context->client(),
-                    options.handshake_timeout, options.live, std::move(done)) {
+    : TlsConnection(
+          std::move(transport), options.context,
+          options.upstream != nullptr ? options.upstream->client() : options.context->client(),
+          options.handshake_timeout, options.live, std::move(done)) {
+  upstream_ = options.upstream;
+  handshaking_->state.upstream = upstream_.get();
   handshaking_->state.peer_role = PeerRole::kServer;
   handshaking_->state.expected = options.expected;
   SSL_set_connect_state(ssl_.get());
@@ -98,7 +102,7 @@ TlsConnection::TlsConnection(std::unique_ptr<net::Stream> transport, ClientOptio
 }
 
 void TlsConnection::PrepareClient(const ClientOptions& options) {
-  if (options.expected.empty()) {
+  if (options.upstream == nullptr && options.expected.empty()) {
     RefuseOptions(Reason::kWrongSan,
                   "no identity is expected of the server; has its service no principals?");
   }
@@ -313,8 +317,12 @@ void TlsConnection::DeliverEnd() {
 void TlsConnection::FailReading(const SslError& error) {
   // BoringSSL has written the alert for the peer; dying flushes it.
   const Reason reason = error.reason();
-  Die(absl::UnavailableError(absl::StrCat("read ", remote().ToString(), ": ", error.Text())),
-      reason);
+  absl::Status status =
+      absl::UnavailableError(absl::StrCat("read ", remote().ToString(), ": ", error.Text()));
+  // An alert after the handshake is the peer's word on it: a server of TLS 1.3 looks at our
+  // certificate only now.
+  if (reason == Reason::kAlertReceived) status = telemetry::WithReason(std::move(status), reason);
+  Die(std::move(status), reason);
 }
 
 void TlsConnection::FailIfTruncated() {

@@ -99,7 +99,9 @@ class TlsConnection final : public TlsStream, private net::StreamHandler, privat
   void Die(absl::Status status, telemetry::Reason reason);
   void Drop();
 
-  std::shared_ptr<const Context> context_;  // Outlives ssl_.
+  // One of both; outlives ssl_.
+  std::shared_ptr<const Context> context_;
+  std::shared_ptr<const UpstreamContext> upstream_;
   std::unique_ptr<net::Stream> transport_;
   RecordBio bio_;
   bssl::UniquePtr<SSL> ssl_;

@@ -22,6 +22,7 @@
 #include "source/telemetry/reason.h"
 #include "source/tls/context.h"
 #include "source/tls/peer.h"
+#include "source/tls/upstream_context.h"
 
 namespace kith::tls {
 
@@ -57,6 +58,8 @@ class TlsStream : public net::Stream {
   };
   struct ClientOptions {
     std::shared_ptr<const Context> context;
+    // A server outside the mesh: instead of `context`, `expected` and `live`.
+    std::shared_ptr<const UpstreamContext> upstream;
     std::vector<std::string> alpn;
     std::string sni;  // Empty sends none.
     // The server's identity must be one of these; empty is an error, never "any".
@@ -75,7 +78,7 @@ class TlsStream : public net::Stream {
   static std::unique_ptr<TlsStream> Connect(std::unique_ptr<net::Stream> transport,
                                             ClientOptions options, HandshakeCallback done);
 
-  // The generation this connection was made with; never changes.
+  // The generation this connection was made with; never changes. Of the mesh's connections only.
   virtual const Context& context() const = 0;
   // Valid after a successful handshake.
   virtual const HandshakeResult& handshake() const = 0;

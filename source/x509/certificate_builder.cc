@@ -94,6 +94,48 @@ bool AddSubjectAltName(X509* certificate, const CertificateSpec& spec) {
   return AddExtension(certificate, NID_subject_alt_name, empty_subject, value.get());
 }
 
+// RFC 5280 §4.2.2.1: AccessDescriptions with the method id-ad-ocsp.
+bool AddOcspUrls(X509* certificate, const std::vector<std::string>& urls) {
+  if (urls.empty()) return true;
+  bssl::ScopedCBB value;
+  CBB sequence;
+  if (!CBB_init(value.get(), 128) || !CBB_add_asn1(value.get(), &sequence, CBS_ASN1_SEQUENCE)) {
+    return false;
+  }
+  for (const std::string& url : urls) {
+    CBB description;
+    if (!CBB_add_asn1(&sequence, &description, CBS_ASN1_SEQUENCE) ||
+        !OBJ_nid2cbb(&description, NID_ad_OCSP) || !AddName(&description, kUri, url) ||
+        !CBB_flush(&sequence)) {
+      return false;
+    }
+  }
+  return AddExtension(certificate, NID_info_access, false, value.get());
+}
+
+// RFC 5280 §4.2.1.13: DistributionPoints whose fullName is one URL.
+bool AddCrlUrls(X509* certificate, const std::vector<std::string>& urls) {
+  if (urls.empty()) return true;
+  constexpr unsigned kConstructed = CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED;
+  bssl::ScopedCBB value;
+  CBB sequence;
+  if (!CBB_init(value.get(), 128) || !CBB_add_asn1(value.get(), &sequence, CBS_ASN1_SEQUENCE)) {
+    return false;
+  }
+  for (const std::string& url : urls) {
+    CBB point;
+    CBB name;
+    CBB full_name;
+    if (!CBB_add_asn1(&sequence, &point, CBS_ASN1_SEQUENCE) ||
+        !CBB_add_asn1(&point, &name, kConstructed | 0) ||
+        !CBB_add_asn1(&name, &full_name, kConstructed | 0) || !AddName(&full_name, kUri, url) ||
+        !CBB_flush(&sequence)) {
+      return false;
+    }
+  }
+  return AddExtension(certificate, NID_crl_distribution_points, false, value.get());
+}
+
 bool AddKeyIdentifiers(X509* certificate, EVP_PKEY* subject_key, const std::string& issuer_id) {
   std::string id = KeyIdentifier(subject_key);
   bssl::ScopedCBB subject;
@@ -159,7 +201,8 @@ absl::StatusOr<bssl::UniquePtr<X509>> Build(const CertificateSpec& spec, EVP_PKE
       !X509_set_issuer_name(raw, const_cast<X509_NAME*>(issuer_name)) ||
       !X509_set_pubkey(raw, subject_key) || !AddBasicConstraints(raw, spec) ||
       !AddKeyUsage(raw, IsCa(spec.kind)) || !AddExtendedKeyUsage(raw, spec.kind) ||
-      !AddSubjectAltName(raw, spec) ||
+      !AddSubjectAltName(raw, spec) || !AddOcspUrls(raw, spec.ocsp_urls) ||
+      !AddCrlUrls(raw, spec.crl_urls) ||
       !AddKeyIdentifiers(raw, subject_key, issuer_key_identifier) ||
       !X509_sign(raw, issuer_key, DigestFor(issuer_key))) {
     return CryptoError("make a certificate");

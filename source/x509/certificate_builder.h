@@ -45,6 +45,10 @@ struct CertificateSpec {
   absl::Time not_after;
   // Of a CA: how many more may stand below it. Without one there is no bound.
   absl::optional<uint8_t> path_length = {};
+  // Where its status can be asked (authority information access), and where its issuer's
+  // revocation list is (CRL distribution point); http URLs.
+  std::vector<std::string> ocsp_urls = {};
+  std::vector<std::string> crl_urls = {};
 };
 
 // A random serial of 128 bits, positive; the key usages that belong to the kind.

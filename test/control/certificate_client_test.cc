@@ -36,7 +36,9 @@ class CertificateClientTest : public ::testing::Test {
     channel_ = std::make_unique<Channel>(std::move(options));
     client_ = std::make_unique<CertificateClient>(
         *loop_, *channel_,
-        CertificateClient::Options{.token_file = directory_.File("token"), .deadline = deadline_});
+        CertificateClient::Options{.token_file = directory_.File("token"),
+                                   .deadline = deadline_,
+                                   .given_tokens = given_tokens_});
   }
   void ConnectPlaintext() {
     Channel::Options options;
@@ -62,6 +64,7 @@ class CertificateClientTest : public ::testing::Test {
   test::TemporaryDirectory directory_;
   FakeControlPlane server_;
   absl::Duration deadline_ = absl::Seconds(20);
+  CertificateClient::GivenTokens given_tokens_ = CertificateClient::GivenTokens::kKept;
   std::unique_ptr<Channel> channel_;
   std::unique_ptr<CertificateClient> client_;
 };
@@ -86,6 +89,30 @@ TEST_F(CertificateClientTest, ReadsTheTokenAfreshForEveryRequest) {
   directory_.Write("token", "second.token");
   ASSERT_TRUE(Sign().ok());
   EXPECT_THAT(server_.authorizations(), ElementsAre("Bearer first.token", "Bearer second.token"));
+}
+
+TEST_F(CertificateClientTest, KeepsTheTokenThatComesWithTheCertificate) {
+  directory_.Write("token", "kith-join.abc");
+  server_.given_token = "a.bearer.token";
+  server_.Start();
+  ConnectPlaintext();
+  ASSERT_TRUE(Sign().ok());
+  EXPECT_EQ(directory_.Read("token"), "a.bearer.token\n");
+  ASSERT_TRUE(Sign().ok());
+  EXPECT_THAT(server_.authorizations(),
+              ElementsAre("Bearer kith-join.abc", "Bearer a.bearer.token"));
+}
+
+TEST_F(CertificateClientTest, TakesNoTokenFromAnotherAuthorityAndSpendsNoneThere) {
+  given_tokens_ = CertificateClient::GivenTokens::kIgnored;
+  server_.given_token = "a.bearer.token";
+  server_.Start();
+  ConnectPlaintext();
+  ASSERT_TRUE(Sign().ok());
+  EXPECT_EQ(directory_.Read("token"), "first.token\n");
+  directory_.Write("token", "kith-join.abc");
+  EXPECT_THAT(Error(), HasSubstr("join token"));
+  EXPECT_THAT(server_.authorizations(), ElementsAre("Bearer first.token"));
 }
 
 TEST_F(CertificateClientTest, NamesATokenFileThatIsMissingAndSendsNothing) {

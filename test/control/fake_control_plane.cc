@@ -102,6 +102,9 @@ grpc::Status FakeControlPlane::Ca::CreateCertificate(grpc::ServerContext* contex
     const std::lock_guard lock(owner_.mutex_);
     owner_.signing_requests_.push_back(*request);
   }
+  if (!owner_.given_token.empty()) {
+    context->AddTrailingMetadata("kith-token", owner_.given_token);
+  }
   return owner_.sign(*request, *response);
 }
 

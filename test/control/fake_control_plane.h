@@ -45,6 +45,7 @@ class FakeControlPlane {
 
   // Answers signing requests; called on gRPC's threads.
   std::function<grpc::Status(const SigningRequest&, SigningResponse&)> sign;
+  std::string given_token;  // That goes with each certificate; empty: none.
 
  private:
   using Stream = grpc::ServerReaderWriter<Response, Request>;

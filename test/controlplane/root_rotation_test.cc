@@ -37,7 +37,8 @@ class RootRotationTest : public CaFixture {
                                     for (auto& each : workloads_) each.holds_bundle = false;
                                   },
                               .renew_serving = [this] { ++served_anew_; },
-                              .clock = &clock_});
+                              .clock = &clock_,
+                              .publish = publish_});
   }
 
   // A sidecar that has a leaf of the root that signs now.
@@ -66,7 +67,7 @@ class RootRotationTest : public CaFixture {
   }
 
   RootPem NewRoot() {
-    return *MakeRoot(CaKeyType::kP256, "cluster.local", absl::Hours(24 * 300), absl::Minutes(2),
+    return *MakeRoot(x509::KeyType::kP256, "cluster.local", absl::Hours(24 * 300), absl::Minutes(2),
                      clock_.Now());
   }
   absl::Status Begin(RotationMode mode = RotationMode::kAutomatic) {
@@ -85,6 +86,7 @@ class RootRotationTest : public CaFixture {
   std::vector<Hub::WorkloadReport> workloads_;
   std::vector<mesh::v1::TrustBundle> bundles_;
   int served_anew_ = 0;
+  absl::Duration publish_ = absl::ZeroDuration();
   std::unique_ptr<CertificateAuthority> authority_;
   std::unique_ptr<RootRotation> rotation_;
 };
@@ -123,6 +125,18 @@ TEST_F(RootRotationTest, ReplacesTheRootStepByStep) {
   EXPECT_EQ(Settled(), RotationPhase::kIdle);
   EXPECT_NE(authority_->ring().leaf_signer()->root_key_id, old_root);
   EXPECT_EQ(bundles_.back().generation(), 4u);
+}
+
+TEST_F(RootRotationTest, GivesOtherTrustDomainsTimeToFetchTheNewRoot) {
+  publish_ = absl::Minutes(10);
+  Start(authority_->options());
+  Connect("a");
+  ASSERT_TRUE(Begin().ok());
+  Acknowledge(0);
+  EXPECT_EQ(Settled(), RotationPhase::kAdding);
+  EXPECT_THAT(rotation_->WaitsFor()[0], HasSubstr("other trust domains"));
+  clock_.Advance(absl::Minutes(10));
+  EXPECT_EQ(Settled(), RotationPhase::kReissuing);
 }
 
 TEST_F(RootRotationTest, WaitsForSidecarsThatWereLostWithALiveCertificate) {
@@ -214,9 +228,12 @@ TEST_F(RootRotationTest, BeginsByItselfWhenAThirdOfTheRootsLifeIsLeft) {
 TEST_F(RootRotationTest, AnswersTheAdminSocket) {
   Connect("a");
   const auto post = [&](const std::string& body) {
-    return AnswerRotation(
-        *rotation_,
-        {.method = "POST", .path = "/v1/ca/rotation", .query = {}, .headers = {}, .body = body});
+    return AnswerRotation(*rotation_, {.method = "POST",
+                                       .path = "/v1/ca/rotation",
+                                       .query = {},
+                                       .target = {},
+                                       .headers = {},
+                                       .body = body});
   };
   EXPECT_EQ(post("[]").status, 400);
   EXPECT_EQ(post("{}").status, 400);

@@ -96,7 +96,8 @@ TEST_F(CommandsTest, WritesATokenToAPrivateFileAndDoesNotPrintIt) {
   std::ofstream(file) << "older and longer than the new one";
   chmod(file.c_str(), 0644);
   const std::string text = Printed([&] {
-    return CreateToken(client(), {"demo", "a", "24h", file}, Output::kTable);
+    return CreateToken(client(), {TokenRequest::Use::kAny, "demo", "a", "24h", file},
+                       Output::kTable);
   });
   EXPECT_FALSE(absl::StrContains(text, "s3cret")) << text;
   EXPECT_TRUE(absl::StrContains(asked_, R"("serviceAccount":"a")")) << asked_;
@@ -112,7 +113,8 @@ TEST_F(CommandsTest, WritesATokenToAPrivateFileAndDoesNotPrintIt) {
 TEST_F(CommandsTest, RepeatsTheServersReasonForARefusal) {
   status_ = 400;
   answer_ = R"({"error":"namespace: not a name"})";
-  const absl::Status refused = CreateToken(client(), {"?", "a", "24h", ""}, Output::kTable);
+  const absl::Status refused =
+      CreateToken(client(), {TokenRequest::Use::kAny, "?", "a", "24h", ""}, Output::kTable);
   EXPECT_EQ(refused.message(), "namespace: not a name");
 }
 

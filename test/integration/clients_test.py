@@ -8,9 +8,9 @@ import pathlib
 import shutil
 import signal
 import ssl
-import subprocess
 import unittest
 
+from authority import Authority, run
 from mesh import (Mesh, Process, allow, await_true, documents, free_port, peer_authentication, request,
                   service)
 
@@ -20,13 +20,6 @@ REASONS = {
     "expired": "certificate_expired",
     "revoked": "certificate_revoked",
 }
-LEAF = """
-basicConstraints=critical,CA:FALSE
-keyUsage=critical,digitalSignature
-extendedKeyUsage=clientAuth,serverAuth
-subjectAltName=critical,URI:spiffe://cluster.local/ns/demo/sa/partner
-authorityKeyIdentifier=keyid
-"""
 GO_CLIENT = """
 package main
 
@@ -63,69 +56,6 @@ if (cert) { options.cert = fs.readFileSync(cert); options.key = fs.readFileSync(
 https.get(url, options, (response) => { console.log(response.statusCode); response.resume(); })
     .on('error', (error) => { console.log(error.code); process.exit(1); });
 """
-
-
-def run(*command, text=None, cwd=None, env=None):
-    return subprocess.run([str(part) for part in command], input=text, capture_output=True,
-                          text=True, timeout=300, cwd=cwd, env=env)
-
-
-class Authority:
-    """A CA whose key the test has, by openssl."""
-
-    def __init__(self, directory, certificate=None, key=None):
-        self.directory = directory
-        directory.mkdir()
-        self.certificate, self.key = certificate, key
-        if certificate is None:
-            self.certificate, self.key = directory / "ca.pem", directory / "ca.key"
-            self._must("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                       "-nodes", "-days", "2", "-subj", "/CN=foreign", "-keyout", self.key,
-                       "-out", self.certificate)
-        (directory / "index").write_text("")
-        (directory / "crlnumber").write_text("01")
-        (directory / "leaf.cnf").write_text(LEAF)
-        (directory / "ca.cnf").write_text(f"""
-[ca]
-default_ca = it
-[it]
-database = {directory}/index
-new_certs_dir = {directory}
-crlnumber = {directory}/crlnumber
-rand_serial = yes
-default_md = sha256
-default_crl_days = 1
-unique_subject = no
-policy = any
-[any]
-commonName = optional
-""")
-
-    def _must(self, *arguments):
-        done = run("openssl", *arguments)
-        assert done.returncode == 0, done.stderr
-
-    def _ca(self, *arguments):
-        self._must("ca", "-batch", "-config", self.directory / "ca.cnf", "-cert", self.certificate,
-                   "-keyfile", self.key, *arguments)
-
-    def leaf(self, name, start="20250101000000Z", end="20490101000000Z"):
-        """(certificate, key)."""
-        certificate, key = self.directory / f"{name}.pem", self.directory / f"{name}.key"
-        request_path = self.directory / f"{name}.csr"
-        self._must("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                   "-subj", f"/CN={name}", "-keyout", key, "-out", request_path)
-        self._ca("-in", request_path, "-out", certificate, "-startdate", start, "-enddate", end,
-                 "-extfile", self.directory / "leaf.cnf", "-notext")
-        return certificate, key
-
-    def revoke(self, certificate):
-        self._ca("-revoke", certificate)
-
-    def crl(self):
-        path = self.directory / "crl.pem"
-        self._ca("-gencrl", "-out", path)
-        return path
 
 
 class ClientsTest(unittest.TestCase):

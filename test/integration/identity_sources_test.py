@@ -12,9 +12,11 @@ HOST = "backend.demo.svc.cluster.local"
 
 
 class IdentitySourcesTest(unittest.TestCase):
-    def start(self, lifetime="1h", **backend):
+    def start(self, lifetime="1h", control_plane="", **backend):
         self.mesh = Mesh(leaf_lifetime=lifetime)
         self.addCleanup(self.mesh.__exit__, None)
+        with self.mesh.control_plane_config.open("a") as config:
+            config.write(control_plane)
         self.app, _ = self.mesh.nginx("location / { return 200 ok; }")
         self.mesh.write("mesh.yaml", documents(service("backend", self.app),
                                                allow("everyone", "backend", "  - {}")))
@@ -98,6 +100,25 @@ class IdentitySourcesTest(unittest.TestCase):
         shown = self.certs(self.backend)
         self.assertEqual(shown["bundles"][0]["from"], "source")
         self.assertEqual(shown["chain"][0]["issuerKeyId"], shown["roots"][0]["keyId"])
+
+    def test_hands_on_the_roots_of_federated_trust_domains_and_their_changes(self):
+        other = Mesh(leaf_lifetime="1h")  # Only for a directory before the mesh is there.
+        self.addCleanup(other.__exit__, None)
+        self.make_leaf(other.directory, "leaf")
+        roots = other.directory / "partner.pem"
+        roots.write_text("not there yet")
+        self.start(control_plane="federation:\n- trustDomain: partner.example\n"
+                                 f"  file: {roots}\n")
+
+        def partners():
+            return [each for each in self.certs(self.backend)["bundles"]
+                    if each["trustDomain"] == "partner.example"]
+
+        self.assertEqual(partners(), [])
+        os.rename(other.directory / "root.pem", roots)
+        await_true("the partner's roots arrive", partners, 10)
+        self.assertEqual(partners()[0]["from"], "control-plane")
+        self.assertEqual(partners()[0]["roots"], 1)
 
     def test_has_an_identity_at_once_after_a_restart_during_an_outage(self):
         self.start()

@@ -10,29 +10,11 @@ import socket
 import subprocess
 import unittest
 
+from echo import http_echo
 from mesh import Mesh, allow, await_true, documents, request, service
 
 HOST = "echo.demo.svc.cluster.local"
-EXCHANGES = 500
-
-
-def echo_server(connection):
-    """An HTTP application that returns each request's body."""
-    stream = connection.makefile("rb")
-    while stream.readline():
-        headers = {}
-        while (header := stream.readline()) not in (b"\r\n", b""):
-            name, _, value = header.decode().partition(":")
-            headers[name.strip().lower()] = value.strip()
-        body = b""
-        if headers.get("transfer-encoding") == "chunked":
-            while size := int(stream.readline() or b"0", 16):
-                body += stream.read(size)
-                stream.readline()
-            stream.readline()
-        elif "content-length" in headers:
-            body = stream.read(int(headers["content-length"]))
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+EXCHANGES = 100
 
 
 class LinksTest(unittest.TestCase):
@@ -40,7 +22,7 @@ class LinksTest(unittest.TestCase):
     def setUpClass(cls):
         cls.mesh = Mesh()
         cls.addClassCleanup(cls.mesh.__exit__, None)
-        application = cls.mesh.server(echo_server)
+        application = cls.mesh.server(http_echo)
         cls.mesh.write("mesh.yaml", documents(
             service("echo", application), allow("all", "echo", "  - {}")))
         cls.mesh.start()

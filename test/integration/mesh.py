@@ -152,7 +152,8 @@ class Workload:
 
     @property
     def spiffe_id(self):
-        return f"spiffe://cluster.local/ns/{self.namespace}/sa/{self.service_account}"
+        return (f"spiffe://{self.mesh.trust_domain}/ns/{self.namespace}"
+                f"/sa/{self.service_account}")
 
     def start(self):
         self.process = Process(f"sidecar-{self.name}", [SIDECAR, "--config", self.config_path],
@@ -196,7 +197,9 @@ class Workload:
 
 
 class Mesh:
-    def __init__(self, leaf_lifetime="1h"):
+    def __init__(self, leaf_lifetime="1h", trust_domain="cluster.local", control_plane=""):
+        """control_plane: further lines of its configuration."""
+        self.trust_domain = trust_domain
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="kith-test-"))
         self.config = self.directory / "config"
         self.config.mkdir()
@@ -206,7 +209,7 @@ class Mesh:
         self.leaf_lifetime = leaf_lifetime
         self.workloads, self._servers, self._extra = [], [], []
         self.control_plane = None
-        self._write_control_plane_config()
+        self._write_control_plane_config(control_plane)
 
     def __enter__(self):
         return self
@@ -227,8 +230,9 @@ class Mesh:
                 print(f"--- {log.name}\n" + "\n".join(tail))
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _write_control_plane_config(self):
+    def _write_control_plane_config(self, further):
         lines = [
+            f"trustDomain: {self.trust_domain}",
             f"stateDirectory: {self.state}",
             f"address: 127.0.0.1:{self.port}",
             f"monitoringAddress: 127.0.0.1:{self.metrics_port}",
@@ -237,7 +241,7 @@ class Mesh:
             f"  directory: {self.config}",
         ]
         self.control_plane_config = self.directory / "controlplane.yaml"
-        self.control_plane_config.write_text("\n".join(lines) + "\n")
+        self.control_plane_config.write_text("\n".join(lines) + "\n" + further)
 
     def start(self):
         self.control_plane = Process(
@@ -275,6 +279,7 @@ class Mesh:
             f"  name: {name}",
             f"  namespace: {namespace}",
             f"  serviceAccount: {workload.service_account}",
+            f"  trustDomain: {self.trust_domain}",
             "  labels:",
             f"    app: {name.split('-')[0]}",
             "identity:",
@@ -376,6 +381,12 @@ http {{
         await_true("nginx listens", lambda: socket.create_connection(("127.0.0.1", port), 1).close()
                    or True)
         return port, directory
+
+    def run(self, name, command):
+        """Another program, ended with the mesh."""
+        process = Process(name, command, self.directory)
+        self._extra.append(process)
+        return process
 
     def server(self, serve):
         """A TCP server that calls serve(connection) in a thread for each; returns its port."""

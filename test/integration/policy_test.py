@@ -127,14 +127,13 @@ class PolicyTest(unittest.TestCase):
             await_true("the file is good again", lambda: not [
                 f for f in self.mesh.kithctl("status")["registry"]["files"] if f["state"] == "bad"])
 
-    def test_refuses_actions_that_are_not_enforced_yet(self):
+    def test_refuses_a_custom_policy_that_names_nobody_to_ask(self):
         good = allow("readers", "backend", "  - {}")
         self.start(good)
-        self.mesh.write("policy.yaml", good.replace(
-            "action: ALLOW", "action: CUSTOM\n  provider: {name: opa}"))
+        self.mesh.write("policy.yaml", good.replace("action: ALLOW", "action: CUSTOM"))
         bad = await_true("the file is reported", lambda: [
             f for f in self.mesh.kithctl("status")["registry"]["files"] if f["state"] == "bad"])
-        self.assertIn("not enforced", bad[0]["error"])
+        self.assertIn("spec.provider", bad[0]["error"])
         self.assertEqual(self.get(self.frontend).status, 200)
 
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Runs the integration scenarios, each file in a process of its own, and prints a line per case.
 
-usage: run.py [FILE...]      the last line reads "PASSED FAILED"
+usage: run.py [NAME|FILE...]      the last line reads "PASSED FAILED"
+NAME is a file here without "_test.py". Without one, all run but those that need large packages
+(real_databases).
 Needs the three programs built (bazel-bin/source, or KITH_BIN).
 """
 
@@ -13,6 +15,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 NETNS = HERE.parent / "netns"  # Needs root.
+BY_NAME_ONLY = {"real_databases_test"}
 # unittest -v writes "test_x (module.Class.test_x) ... ok", the result perhaps some lines later.
 CASE = re.compile(r"^(test_\w+) \([\w.]+\)")
 RESULT = re.compile(r"\b(ok|FAIL|ERROR)$")
@@ -48,8 +51,15 @@ def run(path):
     return passed, failed
 
 
+def find(name):
+    named = HERE / f"{name}_test.py"
+    return named if named.exists() else pathlib.Path(name).resolve()
+
+
 def main():
-    paths = [pathlib.Path(p).resolve() for p in sys.argv[1:]] or sorted(HERE.glob("*_test.py")) + sorted(NETNS.glob("*_test.py"))
+    everything = [path for where in (HERE, NETNS) for path in sorted(where.glob("*_test.py"))]
+    paths = [find(name) for name in sys.argv[1:]] or [
+        path for path in everything if path.stem not in BY_NAME_ONLY]
     results = [run(path) for path in paths]
     print(sum(r[0] for r in results), sum(r[1] for r in results))
 

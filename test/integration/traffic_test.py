@@ -64,7 +64,7 @@ class TrafficTest(unittest.TestCase):
         with Mesh() as mesh:
             mesh.write("rule.yaml", rule("{loadBalancer: {simple: RANDOM}}"))
             mesh.start()
-            mesh.write("rule.yaml", rule("{tls: {mode: SIMPLE}}"))
+            mesh.write("rule.yaml", rule("{tls: {mode: SIMPLE, credentialName: partner}}"))
 
             def report():
                 files = mesh.kithctl("status")["registry"]["files"]

@@ -89,6 +89,21 @@ TEST(SocketStreamTest, SendsWhatOneTurnWroteInOnePiece) {
   EXPECT_EQ(pair.at_server.deliveries, 1);
 }
 
+TEST(SocketStreamTest, SendsALargeWriteWithoutCopyingItFirst) {
+  StreamPair pair;
+  pair.ResumeBoth();
+  const std::string large = Pattern(64 * 1024);
+  pair.client->Write("before");
+  pair.client->Write(large);  // Not ahead of what waits.
+  EXPECT_EQ(pair.client->bytes_sent(), 0u);
+  ASSERT_TRUE(pair.Until([&] { return pair.at_server.received.size() == 6 + large.size(); }));
+  pair.client->Write(large);
+  EXPECT_GT(pair.client->bytes_sent(), 6 + large.size());
+  EXPECT_EQ(pair.client->bytes_sent() + pair.client->buffered_output(), 6 + 2 * large.size());
+  ASSERT_TRUE(pair.Until([&] { return pair.at_server.received.size() == 6 + 2 * large.size(); }));
+  EXPECT_TRUE(pair.at_server.received == "before" + large + large);
+}
+
 TEST(SocketStreamTest, WritesOnAfterThePeerHasEnded) {
   StreamPair pair;
   pair.ResumeBoth();

@@ -68,7 +68,7 @@ OracleRequest Generator::Request() {
     for (const char* key : {"subject.ou", "serial", "extension[1.2.3]"}) {
       for (size_t i = Below(3); i > 0; --i) {
         request.certificate["source.certificate." + std::string(key)].push_back(
-            std::string(key) == "serial" ? "0a1" : Word());
+            std::string(key) == "serial" ? "a10" : Word());
         if (std::string(key) != "subject.ou") break;
       }
     }
@@ -150,8 +150,8 @@ std::string Generator::Account() { return Below(3) ? Word() + "/" + Word() : Wor
 std::string Generator::Segments() {
   std::string path;
   for (size_t segments = 1 + Below(4); segments > 0; --segments) {
-    path += Pick({"/a", "/b", "/ab", "/", "/a;x", "/;", "/.;y=1", "/;a;b", "/b;", "/..", "/.",
-                  "/a\xff", "/a b"});
+    path += Pick({"/a", "/b", "/ab", "/", "/a;x", "/;", "/b%3Bx", "/%3b", "/.;y=1", "/;a;b", "/b;",
+                  "/..", "/.", "/a\xff", "/a b"});
   }
   return path;
 }
@@ -183,7 +183,7 @@ std::string Generator::ValueFor(const std::string& key) {
     return Pick(
         {"/{*}", "/a/{*}", "/{**}", "/a/{**}", "/{*}/b", "/{*}/{**}", "/{**}/b", "/a;x/{*}"});
   }
-  if (key == "source.certificate.serial") return Pick({"0a1", "*", "0a*", "b"});
+  if (key == "source.certificate.serial") return Pick({"a10", "*", "a1*", "b"});
   return WithStars(Word());
 }
 

@@ -276,6 +276,8 @@ TEST(LanguageTest, ReadsThePeersCertificate) {
   EXPECT_FALSE(has("subject.ou", "Sales"));
   EXPECT_FALSE(has("subject.cn", "*"));
   EXPECT_TRUE(has("serial", "A1:B2"));
+  EXPECT_TRUE(has("serial", "00:A1:B2")) << "it is a number";
+  EXPECT_TRUE(has("serial", "0a1*"));
   EXPECT_TRUE(has("fingerprint", "00:FF"));
   EXPECT_TRUE(has("issuer", "CN=*"));
   EXPECT_TRUE(has("dns", "*.example"));
@@ -283,6 +285,14 @@ TEST(LanguageTest, ReadsThePeersCertificate) {
   EXPECT_FALSE(has("extension[1.2.4]", "*"));
   request.certificate = nullptr;
   EXPECT_FALSE(has("serial", "*"));
+}
+
+TEST(LanguageTest, KnowsWhetherCertificatesAreRead) {
+  EXPECT_TRUE(
+      One("ALLOW", "when: [{key: source.certificate.dns, values: [a]}]")->reads_certificates());
+  EXPECT_TRUE(One("DENY", "when: [{key: \"source.certificate.extension[1.2]\", notValues: [a]}]")
+                  ->reads_certificates());
+  EXPECT_FALSE(One("ALLOW", "when: [{key: source.principal, values: [a]}]")->reads_certificates());
 }
 
 TEST(LanguageTest, AsksTheProviderOfACustomRule) {

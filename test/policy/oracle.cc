@@ -173,7 +173,9 @@ Strings WithoutParameters(const std::string& path) {
   std::string all, some;
   const Strings segments = Split(path, '/');
   for (size_t i = 0; i < segments.size(); ++i) {
-    const std::string name = Split(segments[i], ';')[0];
+    // Escaped or not: some servers unescape before they cut.
+    const size_t escaped = Lower(segments[i]).find("%3b");
+    const std::string name = Split(segments[i].substr(0, escaped), ';')[0];
     const std::string slash = i == 0 ? "" : "/";
     all += slash + name;
     const bool cut = name != segments[i];

@@ -237,7 +237,7 @@ TEST(WorkerHttpTest, NewHandshakesUseANewIdentityWhileOldConnectionsGoOn) {
   EXPECT_TRUE(absl::StrContains(pair.ServerMetrics(), absl::StrCat("serial=\"", serial, "\"")));
 }
 
-TEST(WorkerHttpTest, DrainsWhatIsInFlightAndClosesWhatIsIdle) {
+TEST(WorkerHttpTest, DrainsWhatIsInFlightForItsApplication) {
   std::promise<void> arrived;
   std::promise<void> go_on;
   Application application([&](Client& connection) {
@@ -248,20 +248,101 @@ TEST(WorkerHttpTest, DrainsWhatIsInFlightAndClosesWhatIsIdle) {
     connection.ReadAll();
   });
   ProxyPair pair(application.port());
-  Client idle(pair.outbound_port());
   Client busy(pair.outbound_port());
   busy.Send("GET / HTTP/1.1\r\nHost: s\r\n\r\n");
   arrived.get_future().wait();
   std::promise<void> drained;
-  pair.client->Drain([&] { drained.set_value(); });
-  EXPECT_EQ(idle.ReadAll(), "");
+  pair.server->Drain([&] { drained.set_value(); });
   std::future<void> done = drained.get_future();
   EXPECT_EQ(done.wait_for(std::chrono::milliseconds(100)), std::future_status::timeout);
   go_on.set_value();
-  const std::string answer = busy.ReadAll();
-  EXPECT_TRUE(absl::StrContains(answer, "Connection: close")) << answer;
-  EXPECT_TRUE(absl::EndsWith(answer, "ok")) << answer;
+  EXPECT_TRUE(absl::EndsWith(busy.ReadUntil("\r\n\r\nok"), "ok"));
   EXPECT_EQ(done.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+}
+
+TEST(WorkerHttpTest, ServesItsOwnApplicationWhileItDrains) {
+  Application application(Answering(kOk));
+  ProxyPair pair(application.port());
+  Client before(pair.outbound_port());
+  std::promise<void> drained;
+  pair.client->Drain([&] { drained.set_value(); });
+  std::future<void> done = drained.get_future();
+  {
+    Client idle(pair.outbound_port());
+    EXPECT_TRUE(absl::EndsWith(pair.Get(), "ok"));
+    before.Send("GET / HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n");
+    EXPECT_TRUE(absl::EndsWith(before.ReadAll(), "ok"));
+    EXPECT_EQ(done.wait_for(std::chrono::milliseconds(500)), std::future_status::timeout);
+  }
+  before.EndSending();
+  EXPECT_EQ(done.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+}
+
+TEST(WorkerHttpTest, CarriesAnUpgradedConnectionAsBytes) {
+  Application application([](Client& connection) {
+    const std::string head = connection.ReadUntil("\r\n\r\n");
+    EXPECT_TRUE(absl::StrContains(head, "Connection: Upgrade\r\nUpgrade: websocket\r\n")) << head;
+    connection.Send(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n"
+        "Upgrade: websocket\r\n\r\nwelcome;");
+    const std::string all = connection.ReadAll();
+    connection.Send(absl::StrCat("got ", all));
+  });
+  ProxyPair pair(application.port());
+  Client client(pair.outbound_port());
+  // What is sent ahead of the answer waits for it.
+  client.Send(
+      "GET /chat HTTP/1.1\r\nHost: s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nearly;");
+  const std::string begin = client.ReadUntil("welcome;");
+  EXPECT_TRUE(absl::StartsWith(begin, "HTTP/1.1 101 ")) << begin;
+  EXPECT_TRUE(absl::StrContains(begin, "Upgrade: websocket\r\n")) << begin;
+  client.Send("late;");
+  client.EndSending();
+  EXPECT_EQ(client.ReadAll(), "got early;late;");
+}
+
+TEST(WorkerHttpTest, TakesARefusedUpgradeForAnAnswer) {
+  Application application(Answering(kOk));
+  ProxyPair pair(application.port());
+  Client client(pair.outbound_port());
+  const std::string ask =
+      "GET / HTTP/1.1\r\nHost: s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+  client.Send(ask);
+  EXPECT_TRUE(absl::StartsWith(client.ReadUntil("\r\n\r\nok"), "HTTP/1.1 200 "));
+  client.Send("GET / HTTP/1.1\r\nHost: s\r\n\r\n");
+  EXPECT_TRUE(absl::StartsWith(client.ReadUntil("\r\n\r\nok"), "HTTP/1.1 200 "));
+}
+
+TEST(WorkerHttpTest, ConnectsThroughAnApplicationThatIsAProxy) {
+  Application application([](Client& connection) {
+    const std::string head = connection.ReadUntil("\r\n\r\n");
+    EXPECT_TRUE(absl::StartsWith(head, "CONNECT far:443 HTTP/1.1\r\n")) << head;
+    connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nbytes;");
+    EXPECT_EQ(connection.ReadUntil(";"), "more;");
+    connection.Send("end");
+  });
+  ProxyPair pair(application.port());
+  Client client(pair.outbound_port());
+  client.Send("CONNECT far:443 HTTP/1.1\r\nHost: far:443\r\n\r\n");
+  const std::string begin = client.ReadUntil("bytes;");
+  EXPECT_FALSE(absl::StrContains(begin, "Content-Length")) << begin;
+  client.Send("more;");
+  EXPECT_EQ(client.ReadAll(), "end");
+}
+
+TEST(WorkerHttpTest, DropsAnUpgradeThatWouldPassThePolicies) {
+  Application application([](Client& connection) {
+    const std::string head = connection.ReadUntil("\r\n\r\n");
+    EXPECT_FALSE(absl::StrContains(head, "Upgrade")) << head;
+    connection.Send(kOk);
+    connection.ReadAll();
+  });
+  ProxyPair pair(application.port());
+  Client client(pair.outbound_port());
+  client.Send(
+      "GET / HTTP/1.1\r\nHost: s\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+      "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n");
+  EXPECT_TRUE(absl::StartsWith(client.ReadUntil("\r\n\r\nok"), "HTTP/1.1 200 "));
 }
 
 TEST(WorkerHttpTest, EndsAHeadThatDoesNotArriveInTime) {

@@ -204,6 +204,9 @@ TEST_F(BootstrapTest, RefusesWhatIsWrongAndNamesTheField) {
       {"{socket: /run/kith.sock}", "{}", "admin.socket: is required"},
       {"15099", "notaport", "observability.address"},
       {"logLevel: warning", "logLevel: loud", "observability.logLevel"},
+      {"logLevel: warning", "recentDecisions: 10001", "observability.recentDecisions"},
+      {"logLevel: warning", "accessLogHeaders: [\"a b\"]", "observability.accessLogHeaders"},
+      {"logLevel: warning", "accessLogHeaders: [Cookie]", "observability.accessLogHeaders"},
       {"workers: 2", "workers: 1000", "workers"},
       {"minVersion: TLS1_2", "minVersion: TLS1_1", "TLS1_1"},
       {"connect: 1s", "connect: 0s", "timeouts.connect: must be more than zero"},
@@ -218,6 +221,47 @@ TEST_F(BootstrapTest, RefusesWhatIsWrongAndNamesTheField) {
                 AllOf(HasSubstr(each.says), HasSubstr(directory_.File("sidecar.yaml"))))
         << each.old << " -> " << each.now;
   }
+}
+
+TEST_F(BootstrapTest, ReadsTheApplicationsProbes) {
+  const auto bootstrap = With("workers: 2", R"(applicationProbes:
+- path: /app-health/web/readyz
+  timeout: 4s
+  httpGet: {port: 8080, path: "/ready?x=1", headers: [{name: Host, value: web}]}
+- {path: /app-health/web/livez, tcpSocket: {port: 5432}}
+- {path: /app-lifecycle/web/prestopz, grpc: {port: 9090, service: shop}}
+workers: 2)");
+  ASSERT_TRUE(bootstrap.ok()) << bootstrap.status();
+  const auto& probes = bootstrap->application_probes;
+  ASSERT_EQ(probes.size(), 3);
+  EXPECT_EQ(probes[0].check, ApplicationProbe::Check::kHttp);
+  EXPECT_EQ(probes[0].timeout, absl::Seconds(4));
+  EXPECT_EQ(probes[0].target, "/ready?x=1");
+  EXPECT_EQ(probes[0].headers.size(), 1);
+  EXPECT_EQ(probes[1].port, 5432);
+  EXPECT_EQ(probes[1].timeout, absl::Seconds(1));
+  EXPECT_EQ(probes[2].service, "shop");
+}
+
+TEST_F(BootstrapTest, RefusesProbesThatCannotBeAsked) {
+  const auto error = [this](const std::string& probe) {
+    const auto bootstrap = With("workers: 2", "applicationProbes: [" + probe + "]");
+    return std::string(bootstrap.status().message());
+  };
+  EXPECT_THAT(error("{path: /metrics, tcpSocket: {port: 1}}"),
+              HasSubstr("applicationProbes[0].path: must begin with /app-health/"));
+  EXPECT_THAT(error("{path: /app-health/a/b}"), HasSubstr("httpGet: is required"));
+  EXPECT_THAT(error("{path: /app-health/a/b, tcpSocket: {port: 70000}}"), HasSubstr("port"));
+  EXPECT_THAT(error("{path: /app-health/a/b, httpGet: {port: 1, path: \"a b\"}}"),
+              HasSubstr("httpGet.path"));
+  EXPECT_THAT(error("{path: /app-health/a/b, httpGet: {port: 1, headers: [{name: \"a b\"}]}}"),
+              HasSubstr("httpGet.headers"));
+}
+
+TEST_F(BootstrapTest, NamesTheSourceOfTextThatIsNoFile) {
+  const auto bootstrap = Bootstrap::Parse("workload: {nmae: a}", "$KITH_CONFIG");
+  EXPECT_THAT(std::string(bootstrap.status().message()),
+              HasSubstr("$KITH_CONFIG:1: workload.nmae"));
 }
 
 TEST_F(BootstrapTest, RefusesASidecarWithoutListeners) {

@@ -162,6 +162,16 @@ TEST_F(ProgramTest, ChecksWithoutStarting) {
   EXPECT_EQ(control_plane_.streams(), 0);
 }
 
+TEST_F(ProgramTest, ReadsItsConfigurationFromTheEnvironment) {
+  StartControlPlane();
+  WriteConfig();
+  setenv("KITH_TEST_CONFIG", directory_.Read("sidecar.yaml").c_str(), 1);
+  EXPECT_EQ(Program({kBinary, "--config-env", "KITH_TEST_CONFIG", "--check"}).Wait(), 0);
+  Program absent({kBinary, "--config-env", "KITH_TEST_ABSENT", "--check"});
+  EXPECT_EQ(absent.Wait(), 65);
+  EXPECT_THAT(absent.output(), HasSubstr("KITH_TEST_ABSENT"));
+}
+
 TEST_F(ProgramTest, RefusesBadConfigurationWithOneLine) {
   StartControlPlane();
   ExpectRefusal(65, "sidecar.yaml");

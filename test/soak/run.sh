@@ -17,13 +17,17 @@ usage: test/soak/run.sh NAME [SECONDS] [COUNT]
   stampede    COUNT sidecar identities (500 by default); the control plane is killed and restarted:
               requests are certificates issued, failed are seconds with more than twice the steady
               rate. 120 s by default
+  flips       policies change COUNT times (100 by default) under saturation: failed are answers that
+              neither the old nor the new ones give. 60 s by default
+  bypass      COUNT mutated requests (100000 by default) for what a DENY policy keeps, to nginx,
+              Apache and Node: failed are those that read it. SECONDS is not looked at
 
 examples: test/soak/run.sh rotations 600 1000
           test/soak/run.sh root 120
 EOF
 }
 case "${1:-}" in
-  rotations | root | outage) ;;
+  rotations | root | outage | flips | bypass) ;;
   stampede)
     (cd "$(dirname "$0")/../.." && bazel build //test/soak:stampede_clients) ;;
   -h | --help) usage; exit 0 ;;

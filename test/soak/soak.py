@@ -14,7 +14,9 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test" / "integration"))
 
+from bypass import Servers, attack, reach  # noqa: E402
 from capture import Capture  # noqa: E402
+from flips import Flips  # noqa: E402
 from mesh import (Load, Mesh, Process, allow, await_true, documents, metric_labels,  # noqa: E402
                   request, service)
 
@@ -258,8 +260,32 @@ def stampede(seconds=120, count=500):
                       f"after it: {worst}; at the end: {alive}", shown)
 
 
+def flips(seconds=60, count=100):
+    """Policies change back and forth; a mixture of two versions would let something through."""
+    started = time.monotonic()
+    with Flips(connections=64) as each:
+        requests, wrong, waits = each.run(count, seconds)
+        return report(requests, wrong, started,
+                      f"{len(waits)} of {count} flips, the slowest in force after "
+                      f"{max(waits):.2f} s", len(waits) == count)
+
+
+def bypass(_=0, count=100_000):
+    """Mutated requests for what a DENY policy keeps, to nginx, Apache and Node."""
+    started = time.monotonic()
+    with Servers() as servers:
+        reached = reach(servers, 1000)
+        made, stolen = attack(servers, count, seed=int(time.time()))
+        for theft in stolen[:20]:
+            print(f"    {theft}")
+        return report(made, len(stolen), started,
+                      f"of 1000 such requests {reached} read it where nothing protects it",
+                      reached > 50)
+
+
 if __name__ == "__main__":
-    run = {"rotations": rotations, "root": root, "outage": outage, "stampede": stampede}
+    run = {"rotations": rotations, "root": root, "outage": outage, "stampede": stampede,
+           "flips": flips, "bypass": bypass}
     good = run[sys.argv[1]](*(float(sys.argv[2]) if i == 2 else int(sys.argv[i])
                               for i in range(2, len(sys.argv))))
     sys.exit(0 if good else 1)

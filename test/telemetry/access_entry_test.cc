@@ -2,6 +2,7 @@
 
 #include <random>
 #include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -29,8 +30,10 @@ AccessEntry Full() {
   entry.kind = "http";
   entry.direction = "inbound";
   entry.request_id = "0123456789abcdef";
-  entry.source = {"10.0.0.1:40000", "spiffe://mesh/ns/demo/sa/frontend", "0a"};
-  entry.destination = {"10.0.0.2:8080", "spiffe://mesh/ns/demo/sa/backend", "0b"};
+  entry.source = {"10.0.0.1:40000", "spiffe://mesh/ns/demo/sa/frontend", "0a", ""};
+  entry.destination = {"10.0.0.2:8080", "spiffe://mesh/ns/demo/sa/backend", "0b", "demo/backend"};
+  entry.bind = "10.0.0.2:16080";
+  entry.port = 8080;
   entry.request_principal = "https://idp/alice";
   entry.service = "backend.demo.svc.cluster.local";
   entry.tls_version = "TLSv1.3";
@@ -58,7 +61,9 @@ TEST(AccessEntryTest, IsOneLineOfJson) {
             "\"source\":{\"address\":\"10.0.0.1:40000\","
             "\"principal\":\"spiffe://mesh/ns/demo/sa/frontend\",\"serial\":\"0a\"},"
             "\"destination\":{\"address\":\"10.0.0.2:8080\","
-            "\"principal\":\"spiffe://mesh/ns/demo/sa/backend\",\"serial\":\"0b\"},"
+            "\"principal\":\"spiffe://mesh/ns/demo/sa/"
+            "backend\",\"serial\":\"0b\",\"workload\":\"demo/backend\","
+            "\"bind\":\"10.0.0.2:16080\",\"port\":8080},"
             "\"request_principal\":\"https://idp/alice\","
             "\"service\":\"backend.demo.svc.cluster.local\","
             "\"tls\":{\"version\":\"TLSv1.3\",\"alpn\":\"http/1.1\",\"sni\":\"backend\"},"
@@ -77,6 +82,35 @@ TEST(AccessEntryTest, LeavesOutWhatThereIsNot) {
             "{\"time\":\"2026-01-02T03:04:05.000006Z\",\"kind\":\"tcp\",\"direction\":\"outbound\","
             "\"source\":{},\"destination\":{},\"bytes_received\":0,\"bytes_sent\":0,"
             "\"duration_ms\":0}\n");
+}
+
+TEST(AccessEntryTest, TellsWhatPoliciesSayWithoutEnforcingIt) {
+  AccessEntry entry = Full();
+  entry.audit_policy = "demo/watch";
+  entry.dry_run_decision = "denied";
+  entry.dry_run_policy = "demo/trial";
+  entry.dry_run_rule = 1;
+  EXPECT_TRUE(absl::StrContains(
+      Line(entry),
+      "\"rule\":0,\"audit_policy\":\"demo/watch\","
+      "\"dry_run\":{\"decision\":\"denied\",\"policy\":\"demo/trial\",\"rule\":1},"));
+  entry.dry_run_policy = "";
+  entry.dry_run_rule = -1;
+  EXPECT_TRUE(absl::StrContains(Line(entry), "\"dry_run\":{\"decision\":\"denied\"},"));
+}
+
+TEST(AccessEntryTest, TellsOfTheHeadersThatAreAskedForAndNoOthers) {
+  AccessEntry entry = Full();
+  const std::vector<std::string> names = {"x-team", "x-none"};
+  std::vector<AccessHeader> headers = {{"X-Team", "a"}, {"cookie", "secret"}, {"x-team", "b"}};
+  entry.header_names = names;
+  entry.headers = headers;
+  EXPECT_TRUE(
+      absl::StrContains(Line(entry), "\"headers\":{\"x-team\":[\"a\",\"b\"],\"x-none\":[]},"));
+  EXPECT_FALSE(absl::StrContains(Line(entry), "secret"));
+  headers.assign(100, {"x-team", "a"});
+  entry.headers = headers;
+  EXPECT_EQ(nlohmann::json::parse(Line(entry))["headers"]["x-team"].size(), 8u);
 }
 
 TEST(AccessEntryTest, NeverShowsAQuery) {
@@ -152,10 +186,18 @@ TEST(AccessEntryTest, BoundsWhatAPeerChooses) {
 
 TEST(AccessEntryTest, IsDocumented) {
   const std::string document = test::ReadText("docs/access-log.md");
-  const nlohmann::json line = nlohmann::json::parse(Line(Full()));
+  AccessEntry entry = Full();
+  entry.source.workload = "demo/frontend";
+  entry.audit_policy = "demo/watch";
+  entry.dry_run_decision = "denied";
+  entry.dry_run_policy = "demo/trial";
+  entry.dry_run_rule = 1;
+  const std::vector<std::string> names = {"x-team"};
+  entry.header_names = names;
+  const nlohmann::json line = nlohmann::json::parse(Line(entry));
   size_t keys = 0;
   for (const auto& [key, value] : line.items()) {
-    if (!value.is_object()) {
+    if (!value.is_object() || key == "headers") {
       ++keys;
       EXPECT_TRUE(absl::StrContains(document, absl::StrCat("\n| `", key, "` |"))) << key;
       continue;

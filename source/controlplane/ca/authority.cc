@@ -7,6 +7,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "source/base/check.h"
 #include "source/base/status.h"
 #include "source/controlplane/ca/leaf_horizon.h"
@@ -29,6 +30,15 @@ struct Validity {
 CertificateFacts FactsOf(const X509* certificate) {
   return {x509::SerialHex(certificate), x509::SubjectText(certificate), KeyIdText(certificate),
           x509::NotBefore(certificate), x509::NotAfter(certificate)};
+}
+
+std::vector<std::string> With(const Signer& signer, const std::vector<std::string>& urls) {
+  std::vector<std::string> with;
+  with.reserve(urls.size());
+  for (const std::string& url : urls) {
+    with.push_back(absl::StrReplaceAll(url, {{"{issuer}", KeyIdText(signer.certificate.get())}}));
+  }
+  return with;
 }
 
 bool IsDnsName(absl::string_view name) {
@@ -116,6 +126,8 @@ absl::StatusOr<IssuedCertificate> CertificateAuthority::State::Issue(
   x509::CertificateSpec spec;
   spec.kind = x509::CertificateKind::kWorkload;
   spec.uris = {id.text()};
+  spec.ocsp_urls = With(signer, options.ocsp_urls);
+  spec.crl_urls = With(signer, options.crl_urls);
   spec.not_before = validity.begin;
   spec.not_after = validity.end;
   KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<X509> leaf,
@@ -156,8 +168,8 @@ absl::StatusOr<std::shared_ptr<const Signer>> CertificateAuthority::State::LeafS
       now < intermediate->not_before + (intermediate->not_after - intermediate->not_before) / 2;
   if (usable) return intermediate;
   KITH_ASSIGN_OR_RETURN(Signer made,
-                        MakeIntermediate(*root, options.trust_domain, options.intermediate_lifetime,
-                                         options.backdate, now));
+                        MakeIntermediate(*root, options.key_type, options.trust_domain,
+                                         options.intermediate_lifetime, options.backdate, now));
   AuditEntry entry;
   entry.event = AuditEvent::kIntermediate;
   entry.serial = x509::SerialHex(made.certificate.get());
@@ -196,6 +208,7 @@ absl::StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::Crea
   absl::StatusOr<std::unique_ptr<KeyRing>> ring = KeyRing::Load(
       {.state = with.state,
        .trust_domain = with.trust_domain,
+       .key_type = with.key_type,
        .root_lifetime = with.root_lifetime,
        .backdate = with.backdate,
        .configured = {with.certificate_file, with.key_file, with.root_file},
@@ -245,7 +258,8 @@ absl::StatusOr<IssuedCertificate> CertificateAuthority::IssueLeaf(
 }
 
 absl::StatusOr<ServerCertificate> CertificateAuthority::IssueServer(
-    const std::vector<std::string>& dns_names, absl::Duration lifetime) const {
+    const std::vector<std::string>& dns_names, absl::Duration lifetime,
+    x509::CertificateKind kind) const {
   for (const std::string& name : dns_names) {
     if (!IsDnsName(name)) {
       return absl::InvalidArgumentError(
@@ -257,7 +271,7 @@ absl::StatusOr<ServerCertificate> CertificateAuthority::IssueServer(
   KITH_ASSIGN_OR_RETURN(Validity validity, state_->ValidityFor(signer, lifetime, lifetime));
   KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<EVP_PKEY> key, x509::GenerateP256Key());
   x509::CertificateSpec spec;
-  spec.kind = x509::CertificateKind::kServer;
+  spec.kind = kind;
   spec.uris = {state_->own_id.text()};
   spec.dns_names = dns_names;
   spec.not_before = validity.begin;
@@ -298,6 +312,12 @@ const AuthorityOptions& CertificateAuthority::options() const { return state_->o
 KeyRing& CertificateAuthority::ring() { return *state_->ring; }
 const KeyRing& CertificateAuthority::ring() const { return *state_->ring; }
 absl::Status CertificateAuthority::Adopt() { return state_->Adopt(); }
+
+absl::StatusOr<bool> CertificateAuthority::Reload() {
+  KITH_ASSIGN_OR_RETURN(const bool replaced, state_->ring->Reload(state_->options.clock->Now()));
+  if (replaced) KITH_RETURN_IF_ERROR(Adopt());
+  return replaced;
+}
 
 absl::Status CertificateAuthority::RenewIntermediate() {
   KITH_ASSIGN_OR_RETURN(const std::shared_ptr<const Signer> wanted, state_->LeafSigner());

@@ -1,11 +1,11 @@
 // The certificate authority: short-lived X509-SVIDs for workloads and the control plane's own
 // server certificate, each written to the audit log before it leaves.
-// Threads: any, at once, for what is const; ring(), Adopt() and RenewIntermediate() belong to one.
-// What signs is replaced as a whole, and a certificate is made with what was there when it began.
-// Owns: the key ring. The state directory and the audit log must outlive it.
-// Errors: Create() says which file is wrong and what to do. The Issue methods carry a Refusal
-// (refusal.h): INVALID_ARGUMENT for the caller's fault, FAILED_PRECONDITION when the issuer has
-// ended, UNAVAILABLE when the audit log cannot be written.
+// Threads: any, at once, for what is const; ring(), Adopt(), Reload() and RenewIntermediate()
+// belong to one. What signs is replaced as a whole, and a certificate is made with what was there
+// when it began. Owns: the key ring. The state directory and the audit log must outlive it. Errors:
+// Create() says which file is wrong and what to do. The Issue methods carry a Refusal (refusal.h):
+// INVALID_ARGUMENT for the caller's fault, FAILED_PRECONDITION when the issuer has ended,
+// UNAVAILABLE when the audit log cannot be written.
 #pragma once
 
 #include <memory>
@@ -18,6 +18,7 @@
 #include "source/base/spiffe_id.h"
 #include "source/controlplane/ca/authority_options.h"
 #include "source/controlplane/ca/key_ring.h"
+#include "source/x509/certificate_builder.h"
 
 namespace kith::controlplane {
 
@@ -68,9 +69,11 @@ class CertificateAuthority {
   absl::StatusOr<IssuedCertificate> IssueLeaf(const base::SpiffeId& id, absl::string_view csr,
                                               absl::Duration lifetime,
                                               const Requester& requester) const;
-  // With a new key, for the control plane's own endpoints.
+  // With a new key, for the control plane's own endpoints: of the kind kServer, or kWorkload where
+  // it must be an X509-SVID.
   absl::StatusOr<ServerCertificate> IssueServer(const std::vector<std::string>& dns_names,
-                                                absl::Duration lifetime) const;
+                                                absl::Duration lifetime,
+                                                x509::CertificateKind kind) const;
 
   // The roots to trust, PEM.
   std::string trust_bundle_pem() const;
@@ -85,6 +88,8 @@ class CertificateAuthority {
   KeyRing& ring();
   const KeyRing& ring() const;
   absl::Status Adopt();
+  // Takes over what the user's files hold now (key_ring.h); whether that is another certificate.
+  absl::StatusOr<bool> Reload();
   // A new intermediate when half of the present one's life is over; none where the root signs.
   absl::Status RenewIntermediate();
   // When the last leaf of the root with this key id ends, at the latest.

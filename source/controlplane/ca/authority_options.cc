@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "source/base/spiffe_id.h"
 #include "source/base/status.h"
@@ -23,6 +25,25 @@ absl::Status Take(const google::protobuf::Duration& value, bool given, absl::str
                               absl::FormatDuration(least), " and ", absl::FormatDuration(most)));
   }
   into = duration;
+  return absl::OkStatus();
+}
+
+// Each adds to every certificate, and to every handshake.
+constexpr int kMaxUrls = 4;
+constexpr size_t kMaxUrl = 256;
+
+absl::Status TakeUrls(const google::protobuf::RepeatedPtrField<std::string>& from,
+                      absl::string_view field, std::vector<std::string>& into) {
+  if (from.size() > kMaxUrls) return Wrong(field, absl::StrCat("at most ", kMaxUrls));
+  for (const std::string& url : from) {
+    const bool sound = absl::StartsWith(url, "http://") && url.size() <= kMaxUrl &&
+                       std::all_of(url.begin(), url.end(), [](char c) {
+                         return absl::ascii_isgraph(static_cast<unsigned char>(c));
+                       });
+    // RFC 5280 §8: with https, asking would need the answer.
+    if (!sound) return Wrong(field, absl::StrCat("\"", url, "\" is no URL with http://"));
+    into.push_back(url);
+  }
   return absl::OkStatus();
 }
 
@@ -56,6 +77,17 @@ absl::StatusOr<AuthorityOptions> AuthorityOptions::From(
                  "missing; give certificate_file, key_file and root_file together, or none for a "
                  "root made here");
   }
+  if (!ca.key_type().empty()) {
+    const auto type = x509::ParseKeyType(ca.key_type());
+    if (!type.ok()) return Wrong("key_type", type.status().message());
+    // Many verifiers take no certificate that such a key signed.
+    if (*type == x509::KeyType::kEd25519) {
+      return Wrong("key_type", "Ed25519 is for leaves; use P-256, P-384 or RSA");
+    }
+    options.key_type = *type;
+  }
+  KITH_RETURN_IF_ERROR(TakeUrls(ca.ocsp_urls(), "ocsp_urls", options.ocsp_urls));
+  KITH_RETURN_IF_ERROR(TakeUrls(ca.crl_urls(), "crl_urls", options.crl_urls));
   KITH_RETURN_IF_ERROR(Take(ca.root_lifetime(), ca.has_root_lifetime(), "root_lifetime", kDay,
                             kDay * 365 * 50, options.root_lifetime));
   KITH_RETURN_IF_ERROR(Take(ca.min_leaf_lifetime(), ca.has_min_leaf_lifetime(), "min_leaf_lifetime",

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -11,6 +12,7 @@
 #include "source/base/clock.h"
 #include "source/controlplane/ca/audit_log.h"
 #include "source/controlplane/ca/state_directory.h"
+#include "source/x509/key_type.h"
 
 namespace kith::controlplane {
 
@@ -27,6 +29,11 @@ struct AuthorityOptions {
   std::string certificate_file = {};
   std::string key_file = {};
   std::string root_file = {};
+
+  x509::KeyType key_type = x509::KeyType::kP256;  // Of a root or an intermediate made here.
+  // In leaves; "{issuer}" stands for the key id of who signs.
+  std::vector<std::string> ocsp_urls = {};
+  std::vector<std::string> crl_urls = {};
 
   absl::Duration root_lifetime = absl::Hours(24 * 3650);  // Of a root made here.
   // A root made here is rotated when so much of its life is left. Zero: never by itself.

@@ -12,11 +12,17 @@
 
 namespace kith::controlplane {
 
+// Of tokens that a join gave: true.
+constexpr char kJoinedClaim[] = "kith.dev/joined";
+
 struct Caller {
   std::string name_space;
   std::string service_account;
   std::string token_id;  // The token's jti; may be empty.
   absl::Time expires;    // When the token does.
+  std::string pod = {};  // As Kubernetes' tokens name it; may be empty.
+  // From then on the caller is given another token with its certificate.
+  absl::Time replace_token_from = absl::InfiniteFuture();
 
   absl::StatusOr<base::SpiffeId> Id(absl::string_view trust_domain) const {
     return base::SpiffeId::ForServiceAccount(trust_domain, name_space, service_account);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "source/base/join_token.h"
 #include "source/base/log.h"
 #include "source/base/status.h"
 #include "source/controlplane/ca/refusal.h"
@@ -43,6 +44,9 @@ grpc::ServerUnaryReactor* CertificateService::CreateCertificate(
   if (absl::IsResourceExhausted(status)) {
     context->AddTrailingMetadata("grpc-retry-pushback-ms",
                                  absl::StrCat(absl::ToInt64Milliseconds(admission.retry_after)));
+  }
+  if (status.ok() && !admission.token.empty()) {
+    context->AddTrailingMetadata(base::kGivenTokenMetadata, admission.token);
   }
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   auto finish = [this, reactor, start,
@@ -105,6 +109,7 @@ absl::Status CertificateService::Handle(const grpc::CallbackServerContext& conte
   absl::StatusOr<Caller> caller = options_.authenticator->Authenticate(context.client_metadata());
   if (!caller.ok()) return Refused(caller.status(), Refusal::kUnauthenticated, requester);
   requester.caller = caller->ToString();
+  if (!caller->pod.empty()) absl::StrAppend(&requester.caller, " pod ", caller->pod);
   requester.token_id = caller->token_id;
   absl::StatusOr<base::SpiffeId> id = caller->Id(options_.authority->trust_domain());
   if (!id.ok()) return Refused(id.status(), Refusal::kUnauthenticated, requester);
@@ -129,6 +134,14 @@ absl::Status CertificateService::Handle(const grpc::CallbackServerContext& conte
   // Again, now that the certificate is where a revocation looks for it (revocation_list.h).
   in_force = options_.revocations->CheckPrincipal(id->text());
   if (!in_force.ok()) return Refused(in_force, RefusalOf(in_force), requester);
+  const bool replace = options_.tokens != nullptr &&
+                       options_.tokens->options().clock->Now() >= caller->replace_token_from;
+  if (replace) {
+    KITH_ASSIGN_OR_RETURN(
+        IssuedToken token,
+        options_.tokens->CreateJoined(caller->name_space, caller->service_account, requester.peer));
+    admission.token = std::move(token.token);
+  }
   for (std::string& pem : made->chain_pem) response.add_cert_chain(std::move(pem));
   if (options_.issued) {
     options_.issued({*std::move(caller), id->text(), made->serial, made->not_before,

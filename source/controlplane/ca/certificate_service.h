@@ -22,6 +22,7 @@
 #include "source/controlplane/ca/caller.h"
 #include "source/controlplane/ca/issue_bounds.h"
 #include "source/controlplane/ca/revocation_list.h"
+#include "source/controlplane/ca/token_issuer.h"
 
 namespace kith::controlplane {
 
@@ -44,6 +45,8 @@ class CertificateService final : public istio::v1::auth::IstioCertificateService
     CaMetrics* metrics = nullptr;
     const RevocationList* revocations = nullptr;
     IssueBounds* bounds = nullptr;
+    // For callers whose token is to be replaced (caller.h); null: nobody is given one.
+    const TokenIssuer* tokens = nullptr;
     // Called on gRPC's threads, several at once. May be empty.
     absl::AnyInvocable<void(const Issuance&) const> issued = nullptr;
   };
@@ -59,6 +62,7 @@ class CertificateService final : public istio::v1::auth::IstioCertificateService
     absl::optional<IssueBounds::Ticket> ticket;
     absl::Duration lifetime;     // What is asked for, within the namespace's bound.
     absl::Duration retry_after;  // Of a refusal for now.
+    std::string token;           // That is to go with the certificate; secret.
   };
   absl::Status Handle(const grpc::CallbackServerContext& context,
                       const istio::v1::auth::IstioCertificateRequest& request,

@@ -101,8 +101,8 @@ absl::Status KeyRing::LoadFirst(absl::Time now) {
     member.made_here = true;
     member.files = {options_.state->File(kRootCertificateFile), options_.state->File(kRootKeyFile),
                     options_.state->File(kRootCertificateFile)};
-    signer = LoadOrCreateRoot(*options_.state, options_.trust_domain, options_.root_lifetime,
-                              options_.backdate, now);
+    signer = LoadOrCreateRoot(*options_.state, options_.key_type, options_.trust_domain,
+                              options_.root_lifetime, options_.backdate, now);
   } else {
     member.files = options_.configured;
     signer = LoadSigner(options_.configured, now);
@@ -114,6 +114,30 @@ absl::Status KeyRing::LoadFirst(absl::Time now) {
   // A crash may have left the beginning of a rotation.
   if (state_.members.front().made_here) RemoveUnused();
   return absl::OkStatus();
+}
+
+absl::StatusOr<bool> KeyRing::Reload(absl::Time now) {
+  Member& member = state_.members.front();
+  if (state_.members.size() != 1 || options_.configured.certificate.empty() ||
+      member.files.certificate != options_.configured.certificate) {
+    return absl::FailedPreconditionError(
+        "the configured certificate is not what signs alone: a rotation has replaced it, or does");
+  }
+  KITH_ASSIGN_OR_RETURN(Signer signer, LoadSigner(options_.configured, now));
+  if (X509_cmp(signer.certificate.get(), member.signer->certificate.get()) == 0 &&
+      signer.roots_pem == member.signer->roots_pem &&
+      signer.intermediates_pem == member.signer->intermediates_pem) {
+    return false;
+  }
+  // Sidecars must know a root before it is of use to them, which is what a rotation sees to.
+  if (signer.roots_pem != member.signer->roots_pem) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        options_.configured.roots,
+        ": the roots are others; replace them by 'kithctl ca rotate start --root-file'"));
+  }
+  if (options_.check) KITH_RETURN_IF_ERROR(options_.check(signer));
+  member.signer = std::make_shared<const Signer>(std::move(signer));
+  return true;
 }
 
 absl::StatusOr<KeyRing::State> KeyRing::Parse(const std::string& text, absl::Time now) const {

@@ -50,6 +50,7 @@ class KeyRing {
   struct Options {
     const StateDirectory* state = nullptr;
     std::string trust_domain;
+    x509::KeyType key_type = x509::KeyType::kP256;  // Of a root made here.
     absl::Duration root_lifetime;
     absl::Duration backdate;
     SignerFiles configured = {};  // Brought by the user; empty makes a root.
@@ -81,6 +82,10 @@ class KeyRing {
   // Every trusted root once, PEM.
   std::string BundlePem() const;
   std::vector<const X509*> Roots() const;
+
+  // Takes over what the user's files hold now, when that is another whole pair under the same roots
+  // (false: the same as before). FAILED_PRECONDITION for anything else; what is in use stays.
+  absl::StatusOr<bool> Reload(absl::Time now);
 
   // The steps. Each is on the disk when it returns OK.
   absl::Status Add(const RootPem& root, RotationMode mode, absl::Time now);  // idle → adding

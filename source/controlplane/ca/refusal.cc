@@ -20,6 +20,7 @@ constexpr absl::string_view kNames[kRefusalCount] = {
     "expired",
     "not_yet_valid",
     "subject",
+    "used",
     "unauthenticated",
     "request_too_large",
     "request_malformed",

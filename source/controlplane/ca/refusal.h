@@ -24,6 +24,7 @@ enum class Refusal : uint8_t {
   kTokenExpired,
   kTokenNotYetValid,
   kTokenSubject,
+  kTokenUsed,
   // Of a request for a certificate.
   kUnauthenticated,
   kRequestTooLarge,

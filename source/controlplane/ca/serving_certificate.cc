@@ -40,7 +40,8 @@ absl::StatusOr<std::unique_ptr<ServingCertificate>> ServingCertificate::Create(O
 absl::Status ServingCertificate::Renew() {
   const absl::Time now = options_.clock->Now();
   KITH_ASSIGN_OR_RETURN(ServerCertificate made,
-                        options_.authority->IssueServer(options_.server_names, options_.lifetime));
+                        options_.authority->IssueServer(options_.server_names, options_.lifetime,
+                                                        x509::CertificateKind::kServer));
   const std::string name = absl::StrCat(kFolderPrefix, made.serial);
   const std::string folder = options_.state->File(name);
   if (::mkdir(folder.c_str(), 0700) != 0) {

@@ -1,9 +1,7 @@
 #include "source/controlplane/ca/signer.h"
 
-#include <openssl/ec_key.h>
 #include <openssl/err.h>
 #include <openssl/mem.h>
-#include <openssl/nid.h>
 #include <openssl/x509v3.h>
 
 #include <algorithm>
@@ -154,21 +152,11 @@ absl::StatusOr<std::string> RootCertificate(EVP_PKEY* key, const std::string& tr
   return x509::CertificatePem(made.get());
 }
 
-absl::StatusOr<bssl::UniquePtr<EVP_PKEY>> GenerateKey(CaKeyType type) {
-  if (type == CaKeyType::kP256) return x509::GenerateP256Key();
-  bssl::UniquePtr<EC_KEY> ec(EC_KEY_new_by_curve_name(NID_secp384r1));
-  bssl::UniquePtr<EVP_PKEY> key(EVP_PKEY_new());
-  if (!ec || !key || !EC_KEY_generate_key(ec.get()) || !EVP_PKEY_set1_EC_KEY(key.get(), ec.get())) {
-    return x509::CryptoError("generate a P-384 key");
-  }
-  return key;
-}
-
 bool SameCertificate(const X509* a, const X509* b) { return X509_cmp(a, b) == 0; }
 
 }  // namespace
 
-absl::StatusOr<Signer> LoadOrCreateRoot(const StateDirectory& state,
+absl::StatusOr<Signer> LoadOrCreateRoot(const StateDirectory& state, x509::KeyType key_type,
                                         const std::string& trust_domain, absl::Duration lifetime,
                                         absl::Duration backdate, absl::Time now) {
   const std::string certificate_file = state.File(kRootCertificateFile);
@@ -190,7 +178,7 @@ absl::StatusOr<Signer> LoadOrCreateRoot(const StateDirectory& state,
                      absl::StrCat("restore it from a backup, or remove it and ", certificate_file,
                                   " for a new root that every sidecar must be given")));
   } else {
-    KITH_ASSIGN_OR_RETURN(key, x509::GenerateP256Key());
+    KITH_ASSIGN_OR_RETURN(key, x509::GenerateKey(key_type));
     KITH_ASSIGN_OR_RETURN(std::string pem, x509::PrivateKeyPem(key.get()));
     KITH_RETURN_IF_ERROR(state.Write(kRootKeyFile, pem, 0600));
   }
@@ -272,9 +260,9 @@ absl::StatusOr<Signer> LoadSigner(const SignerFiles& files, absl::Time now) {
   return signer;
 }
 
-absl::StatusOr<RootPem> MakeRoot(CaKeyType key_type, const std::string& trust_domain,
+absl::StatusOr<RootPem> MakeRoot(x509::KeyType key_type, const std::string& trust_domain,
                                  absl::Duration lifetime, absl::Duration backdate, absl::Time now) {
-  KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<EVP_PKEY> key, GenerateKey(key_type));
+  KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<EVP_PKEY> key, x509::GenerateKey(key_type));
   RootPem root;
   KITH_ASSIGN_OR_RETURN(root.key, x509::PrivateKeyPem(key.get()));
   KITH_ASSIGN_OR_RETURN(root.certificate,
@@ -283,10 +271,10 @@ absl::StatusOr<RootPem> MakeRoot(CaKeyType key_type, const std::string& trust_do
   return root;
 }
 
-absl::StatusOr<Signer> MakeIntermediate(const Signer& root, const std::string& trust_domain,
-                                        absl::Duration lifetime, absl::Duration backdate,
-                                        absl::Time now) {
-  KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<EVP_PKEY> key, x509::GenerateP256Key());
+absl::StatusOr<Signer> MakeIntermediate(const Signer& root, x509::KeyType key_type,
+                                        const std::string& trust_domain, absl::Duration lifetime,
+                                        absl::Duration backdate, absl::Time now) {
+  KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<EVP_PKEY> key, x509::GenerateKey(key_type));
   x509::CertificateSpec spec =
       CaSpec(x509::CertificateKind::kIntermediate, "Kith intermediate", key.get(), trust_domain);
   spec.path_length = 0;  // It signs leaves alone.

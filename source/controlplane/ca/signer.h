@@ -7,7 +7,6 @@
 #include <openssl/base.h>
 #include <openssl/x509.h>
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -15,6 +14,7 @@
 #include "absl/time/time.h"
 #include "source/controlplane/ca/state_directory.h"
 #include "source/x509/certificate_builder.h"
+#include "source/x509/key_type.h"
 
 namespace kith::controlplane {
 
@@ -41,11 +41,9 @@ constexpr char kRootKeyFile[] = "root-key.pem";
 // The root in `state`, made when neither of its files is there. The key is on the disk before the
 // certificate, so a crash between the two leaves a key that nobody trusts yet and that is used at
 // the next start.
-absl::StatusOr<Signer> LoadOrCreateRoot(const StateDirectory& state,
+absl::StatusOr<Signer> LoadOrCreateRoot(const StateDirectory& state, x509::KeyType key_type,
                                         const std::string& trust_domain, absl::Duration lifetime,
                                         absl::Duration backdate, absl::Time now);
-
-enum class CaKeyType : uint8_t { kP256, kP384 };
 
 // A root and its key, or an intermediate, what is above it, and its root.
 struct RootPem {
@@ -53,7 +51,7 @@ struct RootPem {
   std::string key;          // Secret.
   std::string roots;
 };
-absl::StatusOr<RootPem> MakeRoot(CaKeyType key_type, const std::string& trust_domain,
+absl::StatusOr<RootPem> MakeRoot(x509::KeyType key_type, const std::string& trust_domain,
                                  absl::Duration lifetime, absl::Duration backdate, absl::Time now);
 
 struct SignerFiles {
@@ -65,9 +63,9 @@ absl::StatusOr<Signer> LoadSigner(const SignerFiles& files, absl::Time now);
 
 // An intermediate with a new key, signed by `root`, as what signs leaves from here on. It lives no
 // longer than its root.
-absl::StatusOr<Signer> MakeIntermediate(const Signer& root, const std::string& trust_domain,
-                                        absl::Duration lifetime, absl::Duration backdate,
-                                        absl::Time now);
+absl::StatusOr<Signer> MakeIntermediate(const Signer& root, x509::KeyType key_type,
+                                        const std::string& trust_domain, absl::Duration lifetime,
+                                        absl::Duration backdate, absl::Time now);
 
 // The key id of a CA certificate as those below name it and sidecars report it: lower-case hex,
 // without leading zero bytes; empty when it has none.

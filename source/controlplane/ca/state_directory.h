@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "source/base/atomic_file.h"
 
 namespace kith::controlplane {
 
@@ -44,12 +45,7 @@ class StateDirectory {
 // Refuses files over `limit` bytes. NOT_FOUND when there is none.
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t limit = 1 << 20);
 
-// Through a temporary file, flushed to the disk and renamed over `path`, then the directory is
-// flushed: after a crash at any point there is the old content or the new, never a part.
-absl::Status WriteFileAtomically(const std::string& path, absl::string_view content, mode_t mode);
-
-// "No space left on device" and the like, of the current errno.
-std::string SystemError(absl::string_view attempted, absl::string_view path, int error,
-                        absl::string_view remedy);
+using base::SystemError;
+using base::WriteFileAtomically;
 
 }  // namespace kith::controlplane

@@ -1,5 +1,6 @@
 #include "source/controlplane/ca/token_issuer.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -7,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "source/base/spiffe_id.h"
 #include "source/base/status.h"
+#include "source/controlplane/ca/caller.h"
 #include "source/x509/crypto.h"
 
 namespace kith::controlplane {
@@ -32,12 +34,30 @@ absl::StatusOr<TokenIssuer::Options> TokenIssuer::Options::From(
       return absl::InvalidArgumentError("tokens.max_ttl: is not between 1s and 87600h");
     }
   }
+  options.joined_ttl = std::min(options.joined_ttl, options.max_ttl);
+  if (tokens.has_joined_ttl()) {
+    options.joined_ttl = absl::Seconds(tokens.joined_ttl().seconds());
+    if (options.joined_ttl < absl::Seconds(2) || options.joined_ttl > options.max_ttl) {
+      return absl::InvalidArgumentError("tokens.joined_ttl: is not between 2s and tokens.max_ttl");
+    }
+  }
   return options;
 }
 
 absl::StatusOr<IssuedToken> TokenIssuer::Create(absl::string_view name_space,
                                                 absl::string_view service_account,
                                                 absl::Duration ttl, absl::string_view peer) const {
+  return Make({name_space, service_account, ttl, peer});
+}
+
+absl::StatusOr<IssuedToken> TokenIssuer::CreateJoined(absl::string_view name_space,
+                                                      absl::string_view service_account,
+                                                      absl::string_view peer) const {
+  return Make({name_space, service_account, options_.joined_ttl, peer, true});
+}
+
+absl::StatusOr<IssuedToken> TokenIssuer::Make(const Wish& wish) const {
+  const auto& [name_space, service_account, ttl, peer, joined] = wish;
   if (name_space.size() > kMaxName || service_account.size() > kMaxName) {
     return absl::InvalidArgumentError(
         absl::StrCat("make a token: a name is longer than ", kMaxName, " bytes"));
@@ -69,6 +89,7 @@ absl::StatusOr<IssuedToken> TokenIssuer::Create(absl::string_view name_space,
        {{"namespace", std::string(name_space)},
         {"serviceaccount", {{"name", std::string(service_account)}}}}},
   };
+  if (joined) claims[kJoinedClaim] = true;
   std::string signed_part = absl::StrCat(Part(header), ".", Part(claims));
   KITH_ASSIGN_OR_RETURN(std::string signature, options_.key->Sign(signed_part));
   made.token = absl::StrCat(signed_part, ".", absl::WebSafeBase64Escape(signature));

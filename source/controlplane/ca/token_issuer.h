@@ -34,6 +34,7 @@ class TokenIssuer {
     std::string issuer = "kith";
     std::string audience = "kith-ca";
     absl::Duration max_ttl = absl::Hours(24 * 365);
+    absl::Duration joined_ttl = absl::Hours(24 * 7);  // Of CreateJoined().
 
     // Of the settings under `tokens` and the trust domain; key and audit are not set.
     static absl::StatusOr<Options> From(const kith::config::v1::ControlPlaneConfig& config);
@@ -44,10 +45,23 @@ class TokenIssuer {
   absl::StatusOr<IssuedToken> Create(absl::string_view name_space,
                                      absl::string_view service_account, absl::Duration ttl,
                                      absl::string_view peer) const;
+  // For a caller that joined: it is given another one at half of its life.
+  absl::StatusOr<IssuedToken> CreateJoined(absl::string_view name_space,
+                                           absl::string_view service_account,
+                                           absl::string_view peer) const;
 
   const Options& options() const { return options_; }
 
  private:
+  struct Wish {
+    absl::string_view name_space;
+    absl::string_view service_account;
+    absl::Duration ttl;
+    absl::string_view peer;
+    bool joined = false;
+  };
+  absl::StatusOr<IssuedToken> Make(const Wish& wish) const;
+
   Options options_;
 };
 

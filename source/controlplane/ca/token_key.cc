@@ -30,7 +30,8 @@ std::string Sha256(absl::string_view text) {
   return std::string(reinterpret_cast<char*>(digest), sizeof(digest));
 }
 
-absl::StatusOr<std::string> Thumbprint(const EVP_PKEY* key) {
+// The required members of the public key as a JWK, in the order of RFC 7638 §3.
+absl::StatusOr<std::string> PublicMembers(const EVP_PKEY* key) {
   // An uncompressed point: 4, then x and y.
   uint8_t point[1 + 2 * kScalar];
   const EC_KEY* ec = EVP_PKEY_get0_EC_KEY(key);
@@ -41,9 +42,8 @@ absl::StatusOr<std::string> Thumbprint(const EVP_PKEY* key) {
   }
   absl::string_view x(reinterpret_cast<char*>(point) + 1, kScalar);
   absl::string_view y(reinterpret_cast<char*>(point) + 1 + kScalar, kScalar);
-  return absl::WebSafeBase64Escape(
-      Sha256(absl::StrCat(R"({"crv":"P-256","kty":"EC","x":")", absl::WebSafeBase64Escape(x),
-                          R"(","y":")", absl::WebSafeBase64Escape(y), R"("})")));
+  return absl::StrCat(R"("crv":"P-256","kty":"EC","x":")", absl::WebSafeBase64Escape(x),
+                      R"(","y":")", absl::WebSafeBase64Escape(y), "\"");
 }
 
 }  // namespace
@@ -72,11 +72,17 @@ absl::StatusOr<std::shared_ptr<const TokenKey>> TokenKey::LoadOrCreate(
     KITH_ASSIGN_OR_RETURN(std::string made, x509::PrivateKeyPem(key.get()));
     KITH_RETURN_IF_ERROR(state.Write(kFile, made, 0600));
   }
-  KITH_ASSIGN_OR_RETURN(std::string id, Thumbprint(key.get()));
-  return std::shared_ptr<const TokenKey>(new TokenKey(key.release(), std::move(id)));
+  KITH_ASSIGN_OR_RETURN(const std::string members, PublicMembers(key.get()));
+  std::string id = absl::WebSafeBase64Escape(Sha256(absl::StrCat("{", members, "}")));
+  KITH_ASSIGN_OR_RETURN(
+      std::shared_ptr<const jwt::KeySet> verifies,
+      jwt::KeySet::Parse(absl::StrCat(R"({"keys":[{"kid":")", id, "\",", members, "}]}")));
+  return std::shared_ptr<const TokenKey>(
+      new TokenKey(key.release(), std::move(id), std::move(verifies)));
 }
 
-TokenKey::TokenKey(EVP_PKEY* key, std::string id) : key_(key), id_(std::move(id)) {}
+TokenKey::TokenKey(EVP_PKEY* key, std::string id, std::shared_ptr<const jwt::KeySet> with)
+    : key_(key), id_(std::move(id)), public_(std::move(with)) {}
 TokenKey::~TokenKey() { EVP_PKEY_free(key_); }
 
 absl::StatusOr<std::string> TokenKey::Sign(absl::string_view message) const {
@@ -90,21 +96,6 @@ absl::StatusOr<std::string> TokenKey::Sign(absl::string_view message) const {
     return x509::CryptoError("sign a token");
   }
   return bytes;
-}
-
-bool TokenKey::Verify(absl::string_view message, absl::string_view signature) const {
-  if (signature.size() != 2 * kScalar) return false;
-  const uint8_t* bytes = reinterpret_cast<const uint8_t*>(signature.data());
-  bssl::UniquePtr<ECDSA_SIG> parsed(ECDSA_SIG_new());
-  if (!parsed || !BN_bin2bn(bytes, kScalar, parsed->r) ||
-      !BN_bin2bn(bytes + kScalar, kScalar, parsed->s)) {
-    return false;
-  }
-  std::string digest = Sha256(message);
-  bool good = ECDSA_do_verify(reinterpret_cast<const uint8_t*>(digest.data()), digest.size(),
-                              parsed.get(), EVP_PKEY_get0_EC_KEY(key_)) == 1;
-  ERR_clear_error();
-  return good;
 }
 
 }  // namespace kith::controlplane

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "source/controlplane/ca/state_directory.h"
+#include "source/jwt/key_set.h"
 
 typedef struct evp_pkey_st EVP_PKEY;
 
@@ -26,12 +27,14 @@ class TokenKey {
 
   // 64 bytes: r and s, big-endian.
   absl::StatusOr<std::string> Sign(absl::string_view message) const;
-  bool Verify(absl::string_view message, absl::string_view signature) const;
+  // What verifies: a set of one.
+  const std::shared_ptr<const jwt::KeySet>& Public() const { return public_; }
 
  private:
-  TokenKey(EVP_PKEY* key, std::string id);
+  TokenKey(EVP_PKEY* key, std::string id, std::shared_ptr<const jwt::KeySet> with);
   EVP_PKEY* key_;
   std::string id_;
+  std::shared_ptr<const jwt::KeySet> public_;
 };
 
 }  // namespace kith::controlplane

@@ -2,16 +2,16 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "source/base/status.h"
-#include "source/controlplane/ca/jwt.h"
 #include "source/controlplane/ca/refusal.h"
+#include "source/jwt/token.h"
 
 namespace kith::controlplane {
 namespace {
@@ -21,6 +21,7 @@ using nlohmann::json;
 constexpr size_t kMaxName = 253;  // Of a Kubernetes object.
 // The last second that RFC 3339 can write; what lies beyond is a mistake or an attempt.
 constexpr double kLatestTime = 253402300799.0;
+constexpr absl::Duration kSkew = absl::Seconds(60);  // How far `nbf` and `iat` may lie ahead.
 
 absl::Status Bad(Refusal refusal, absl::string_view message) {
   return Refuse(absl::StatusCode::kUnauthenticated, refusal, absl::StrCat("token: ", message));
@@ -47,20 +48,21 @@ Presence TimeClaim(const json& claims, const char* key, absl::Time& time) {
   return Presence::kGood;
 }
 
-bool HasAudience(const json& claims, const std::string& audience) {
+bool HasAudience(const json& claims, const std::vector<std::string>& audiences) {
   auto found = claims.find("aud");
   if (found == claims.end()) return false;
-  auto equals = [&audience](const json& value) {
+  auto fits = [&audiences](const json& value) {
     const std::string* text = value.get_ptr<const std::string*>();
-    return text != nullptr && *text == audience;
+    return text != nullptr &&
+           std::find(audiences.begin(), audiences.end(), *text) != audiences.end();
   };
-  if (found->is_array()) return std::any_of(found->begin(), found->end(), equals);
-  return equals(*found);
+  if (found->is_array()) return std::any_of(found->begin(), found->end(), fits);
+  return fits(*found);
 }
 
 std::string At(absl::Time time) { return absl::FormatTime(time, absl::UTCTimeZone()); }
 
-absl::Status CheckTimes(const json& claims, absl::Time now, absl::Duration skew, Caller& caller) {
+absl::Status CheckTimes(const json& claims, absl::Time now, Caller& caller) {
   switch (TimeClaim(claims, "exp", caller.expires)) {
     case Presence::kAbsent:
       return Bad(Refusal::kTokenExpired, "it has no expiry (exp)");
@@ -79,7 +81,7 @@ absl::Status CheckTimes(const json& claims, absl::Time now, absl::Duration skew,
     if (presence == Presence::kBad) {
       return Bad(Refusal::kTokenMalformed, absl::StrCat("its ", claim, " is not a time"));
     }
-    if (presence == Presence::kGood && time > now + skew) {
+    if (presence == Presence::kGood && time > now + kSkew) {
       return Bad(Refusal::kTokenNotYetValid,
                  absl::StrCat("it is valid only from ", At(time), "; compare the clocks"));
     }
@@ -117,50 +119,99 @@ absl::Status TakeSubject(const json& claims, Caller& caller) {
       *account != caller.service_account) {
     return Bad(Refusal::kTokenSubject, "its subject and its claim kubernetes.io disagree");
   }
+  if (const auto pod = details->find("pod"); pod != details->end() && pod->is_object()) {
+    if (const std::string* name = Text(*pod, "name")) caller.pod = Shown(*name);
+  }
   return absl::OkStatus();
+}
+
+// A token that a join gave is replaced at half of its life (join_tokens.h).
+void TakeJoined(const json& claims, Caller& caller) {
+  absl::Time issued;
+  const auto joined = claims.find(kJoinedClaim);
+  if (joined == claims.end() || *joined != true ||
+      TimeClaim(claims, "iat", issued) != Presence::kGood) {
+    return;
+  }
+  caller.replace_token_from = issued + (caller.expires - issued) / 2;
+}
+
+absl::Status CheckSignature(const TrustedIssuer& issuer, const jwt::Token& token) {
+  // The algorithm is ours to choose, not the token's: it is looked at before any key is.
+  jwt::Algorithm algorithm;
+  const bool known = jwt::AlgorithmOf(token.algorithm, algorithm);
+  const auto& allowed = issuer.algorithms;
+  if (!known ||
+      (!allowed.empty() && std::find(allowed.begin(), allowed.end(), algorithm) == allowed.end())) {
+    return Bad(Refusal::kTokenAlgorithm, "it is not signed as its issuer's tokens are");
+  }
+  if (token.key_id.empty()) {
+    return Bad(Refusal::kTokenUnknownKey, "it does not say which key signed it (kid)");
+  }
+  const std::shared_ptr<const jwt::KeySet> keys = issuer.keys();
+  const auto verdict =
+      keys == nullptr ? jwt::KeySet::Verdict::kNoKey
+                      : keys->Verify(algorithm, token.key_id, token.signed_part, token.signature);
+  switch (verdict) {
+    case jwt::KeySet::Verdict::kGood:
+      return absl::OkStatus();
+    case jwt::KeySet::Verdict::kBadSignature:
+      return Bad(Refusal::kTokenSignature, "its signature is wrong");
+    case jwt::KeySet::Verdict::kNoKey:
+      break;
+  }
+  issuer.key_missing();
+  return Bad(Refusal::kTokenUnknownKey,
+             absl::StrCat("it is signed by a key that is not known here; ", issuer.key_hint));
 }
 
 }  // namespace
 
-absl::StatusOr<Caller> LocalTokenVerifier::Verify(absl::string_view token) const {
-  json header;
-  json claims;
-  absl::string_view signed_part;
-  std::string signature;
-  KITH_RETURN_IF_ERROR(ParseJwt(token, header, claims, signed_part, signature));
+TrustedIssuer OwnIssuer(const TokenKey& key, std::string issuer, std::string audience) {
+  TrustedIssuer own;
+  own.issuer = std::move(issuer);
+  own.audiences = {std::move(audience)};
+  own.algorithms = {jwt::Algorithm::kEs256};
+  own.keys = [keys = key.Public()] { return keys; };
+  own.key_hint = "was it made by another control plane?";
+  own.own = true;
+  return own;
+}
 
-  // The algorithm is ours to choose, not the token's: anything but ES256 ends here, before a key is
-  // ever looked at.
-  const std::string* algorithm = Text(header, "alg");
-  if (algorithm == nullptr || *algorithm != "ES256") {
-    return Bad(Refusal::kTokenAlgorithm, "it is not signed with ES256");
+absl::StatusOr<Caller> JwtVerifier::Verify(absl::string_view text) const {
+  if (text.size() > jwt::kMaxTokenBytes) {
+    return Bad(Refusal::kTokenTooLarge,
+               absl::StrCat(text.size(), " bytes; at most ", jwt::kMaxTokenBytes, " are read"));
   }
-  if (header.contains("crit")) {
-    return Bad(Refusal::kTokenMalformed, "it needs an extension (crit) that is not known here");
-  }
-  const std::string* key_id = Text(header, "kid");
-  if (key_id == nullptr || *key_id != options_.key->id()) {
-    return Bad(Refusal::kTokenUnknownKey,
-               "it is signed by a key that this control plane does not have; was it made by "
-               "another one?");
-  }
-  if (!options_.key->Verify(signed_part, signature)) {
-    return Bad(Refusal::kTokenSignature, "its signature is wrong");
-  }
-  const std::string* issuer = Text(claims, "iss");
-  if (issuer == nullptr || *issuer != options_.issuer) {
+  const absl::StatusOr<jwt::Token> token = jwt::ParseToken(text);
+  if (!token.ok()) return Bad(Refusal::kTokenMalformed, token.status().message());
+
+  // Not believed yet: it only chooses whose keys are tried.
+  const std::string* named = Text(token->claims, "iss");
+  const auto issuer = std::find_if(
+      issuers_.begin(), issuers_.end(),
+      [named](const TrustedIssuer& each) { return named != nullptr && each.issuer == *named; });
+  if (issuer == issuers_.end()) {
     return Bad(Refusal::kTokenIssuer,
-               absl::StrCat("its issuer is \"", Shown(issuer == nullptr ? "" : *issuer),
-                            "\", not \"", options_.issuer, "\""));
+               absl::StrCat("its issuer \"", Shown(named == nullptr ? "" : *named),
+                            "\" is not one of those that are trusted (tokens.issuers)"));
   }
-  if (!HasAudience(claims, options_.audience)) {
+  KITH_RETURN_IF_ERROR(CheckSignature(*issuer, *token));
+  if (!HasAudience(token->claims, issuer->audiences)) {
     return Bad(Refusal::kTokenAudience,
-               absl::StrCat("it is not meant for the audience \"", options_.audience, "\""));
+               absl::StrCat("it is not meant for the audience \"",
+                            absl::StrJoin(issuer->audiences, "\" or \""), "\""));
   }
   Caller caller;
-  KITH_RETURN_IF_ERROR(CheckTimes(claims, options_.clock->Now(), options_.skew, caller));
-  KITH_RETURN_IF_ERROR(TakeSubject(claims, caller));
-  if (const std::string* id = Text(claims, "jti")) caller.token_id = Shown(*id);
+  KITH_RETURN_IF_ERROR(CheckTimes(token->claims, clock_->Now(), caller));
+  KITH_RETURN_IF_ERROR(TakeSubject(token->claims, caller));
+  if (!issuer->namespaces.empty() && std::find(issuer->namespaces.begin(), issuer->namespaces.end(),
+                                               caller.name_space) == issuer->namespaces.end()) {
+    return Bad(Refusal::kTokenSubject,
+               absl::StrCat("its issuer may not speak for the namespace ", caller.name_space));
+  }
+  if (const std::string* id = Text(token->claims, "jti")) caller.token_id = Shown(*id);
+  if (issuer->own) TakeJoined(token->claims, caller);
   return caller;
 }
 

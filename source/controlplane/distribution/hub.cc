@@ -128,6 +128,11 @@ void Hub::SetCrls(std::vector<std::string> crls) {
   MeshChanged();
 }
 
+void Hub::SetFederatedBundles(const std::vector<mesh::v1::TrustBundle>& bundles) {
+  cache_.SetFederatedBundles(bundles);
+  MeshChanged();
+}
+
 Hub::StreamId Hub::Open(Caller identity, std::string peer, std::shared_ptr<StreamWriter> writer) {
   auto stream = std::make_unique<Stream>();
   stream->id = ++last_id_;

@@ -69,6 +69,8 @@ class Hub {
   void SetTrustBundle(mesh::v1::TrustBundle bundle);
   // Certificate revocation lists of the trust domain's issuers, DER.
   void SetCrls(std::vector<std::string> crls);
+  // Those of all other trust domains.
+  void SetFederatedBundles(const std::vector<mesh::v1::TrustBundle>& bundles);
 
   // `identity`: whom the stream's token proved.
   StreamId Open(Caller identity, std::string peer, std::shared_ptr<StreamWriter> writer);

@@ -27,6 +27,18 @@ mesh::v1::ServicePort::Protocol ToProto(PortProtocol protocol) {
   return mesh::v1::ServicePort::TCP;
 }
 
+mesh::v1::InBandTls ToProto(InBandTls in_band) {
+  switch (in_band) {
+    case InBandTls::kPostgresql:
+      return mesh::v1::POSTGRESQL;
+    case InBandTls::kMysql:
+      return mesh::v1::MYSQL;
+    case InBandTls::kNone:
+      break;
+  }
+  return mesh::v1::IN_BAND_TLS_UNSPECIFIED;
+}
+
 std::string PrincipalOf(absl::string_view trust_domain, absl::string_view name_space,
                         absl::string_view service_account) {
   return absl::StrCat("spiffe://", trust_domain, "/ns/", name_space, "/sa/", service_account);
@@ -65,7 +77,8 @@ void ApplyTls(const TrafficRule& rule, mesh::v1::Service& service) {
       bool plaintext = (own == endpoint.port_tls().end() ? endpoint.tls() : own->second) ==
                        mesh::v1::Endpoint::PLAINTEXT;
       const ClientTls wanted = rule.For(port).tls;
-      if (wanted == ClientTls::kDisable) plaintext = true;
+      // What TLS a server outside the mesh gets is said once for the port.
+      if (wanted == ClientTls::kDisable || wanted == ClientTls::kOriginate) plaintext = true;
       if (wanted == ClientTls::kMutual) {
         plaintext = false;
         // Nobody could tell whether the right one answers.
@@ -185,6 +198,11 @@ MeshBuilder::WorkloadView MeshBuilder::ConfigOf(const Workload& workload) const 
     copy.mutable_metadata()->set_name(policy->metadata().name());
     copy.mutable_metadata()->set_namespace_(policy->metadata().namespace_());
     *copy.mutable_spec() = policy->spec();
+    // Of the annotations the one that means something: without it the policy would be enforced.
+    constexpr char kDryRun[] = "istio.io/dry-run";
+    const auto dry_run = policy->metadata().annotations().find(kDryRun);
+    if (dry_run == policy->metadata().annotations().end()) continue;
+    (*copy.mutable_metadata()->mutable_annotations())[kDryRun] = dry_run->second;
   }
   AddRules(*state_, {options_.root_namespace, workload.name_space, labels}, config);
   return view;
@@ -302,7 +320,12 @@ mesh::v1::Service MeshBuilder::ServiceFor(const ServiceDefinition& definition) c
     added.set_number(port.number);
     added.set_name(port.name);
     added.set_protocol(ToProto(port.protocol));
-    if (rule != nullptr) *added.mutable_traffic_policy() = rule->For(port.number).policy;
+    if (rule == nullptr) continue;
+    const TrafficRule::Settings& settings = rule->For(port.number);
+    *added.mutable_traffic_policy() = settings.policy;
+    if (settings.tls != ClientTls::kOriginate) continue;
+    *added.mutable_origination() = settings.origination;
+    added.set_in_band_tls(ToProto(port.in_band_tls));
   }
   for (const std::string& name : definition.subject_alt_names) service.add_subject_alt_names(name);
   for (const StaticWorkload& workload : definition.endpoints) {

@@ -43,6 +43,13 @@ void ResourceCache::SetCrls(std::vector<std::string> crls) {
   if (bundle_ != nullptr) bundle_ = Encode(trust_bundle_);
 }
 
+void ResourceCache::SetFederatedBundles(const std::vector<mesh::v1::TrustBundle>& bundles) {
+  federated_.clear();
+  for (const mesh::v1::TrustBundle& bundle : bundles) {
+    if (bundle.trust_domain() != trust_domain_) federated_[bundle.trust_domain()] = Encode(bundle);
+  }
+}
+
 ResourceCache::Config ResourceCache::WorkloadConfig(const Workload& workload) const {
   MeshBuilder::WorkloadView view = builder_.ConfigOf(workload);
   return {Encode(view.config), std::move(view.problem)};
@@ -57,11 +64,16 @@ ResourceCache::Resource ResourceCache::Service(const std::string& host) {
 }
 
 ResourceCache::Resource ResourceCache::TrustBundle(const std::string& trust_domain) const {
-  return trust_domain == trust_domain_ ? bundle_ : nullptr;
+  if (trust_domain == trust_domain_) return bundle_;
+  const auto found = federated_.find(trust_domain);
+  return found == federated_.end() ? nullptr : found->second;
 }
 
 std::vector<std::string> ResourceCache::TrustDomains() const {
-  return bundle_ == nullptr ? std::vector<std::string>{} : std::vector{trust_domain_};
+  std::vector<std::string> domains;
+  if (bundle_ != nullptr) domains.push_back(trust_domain_);
+  for (const auto& [trust_domain, bundle] : federated_) domains.push_back(trust_domain);
+  return domains;
 }
 
 }  // namespace kith::controlplane

@@ -28,6 +28,8 @@ class ResourceCache {
   void SetTrustBundle(mesh::v1::TrustBundle bundle);
   // Its certificate revocation lists, DER.
   void SetCrls(std::vector<std::string> crls);
+  // Those of all other trust domains.
+  void SetFederatedBundles(const std::vector<mesh::v1::TrustBundle>& bundles);
 
   // Grows when a WorkloadConfig may have become another one.
   uint64_t config_epoch() const { return config_epoch_; }
@@ -48,6 +50,7 @@ class ResourceCache {
   absl::flat_hash_map<std::string, Resource> services_;  // Null: no such host.
   mesh::v1::TrustBundle trust_bundle_;
   Resource bundle_;
+  std::map<std::string, Resource> federated_;  // By trust domain.
 };
 
 }  // namespace kith::controlplane

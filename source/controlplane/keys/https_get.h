@@ -6,17 +6,21 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "source/controlplane/https/dial.h"
+
+typedef struct crypto_buffer_st CRYPTO_BUFFER;
 
 namespace kith::controlplane {
 
 struct HttpsGet {
   enum class Security : uint8_t { kTls, kPlaintext };
-  // kPublic leaves out loopback, link-local (where clouds keep their metadata) and multicast.
-  enum class Reach : uint8_t { kPublic, kAnywhere };
+  using Reach = controlplane::Reach;
 
   std::string host;
   uint16_t port = 443;
@@ -24,6 +28,8 @@ struct HttpsGet {
   Security security = Security::kTls;
   Reach reach = Reach::kPublic;
   std::string ca_file;  // Empty: the system's roots.
+  // Looks at the server's chain, leaf first, in place of roots and host name.
+  std::function<absl::Status(absl::Span<CRYPTO_BUFFER* const>)> verify = {};
   absl::Duration timeout = absl::Seconds(5);
   size_t max_bytes = size_t{256} * 1024;
 

@@ -41,18 +41,8 @@ KeyKeeper::KeyKeeper(event::Loop& loop, Options options, std::function<void()> c
       changed_(std::move(changed)),
       state_(std::make_shared<MeshState>()),
       timer_(loop, [this] { Check(); }),
-      thread_([this] { Work(); }) {
+      fetches_(loop) {
   timer_.StartRepeating(options_.check);
-}
-
-KeyKeeper::~KeyKeeper() {
-  *alive_ = false;
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_one();
-  thread_.join();
 }
 
 KeyKeeper::Source KeyKeeper::SourceOf(const security::v1::JWTRule& rule) {
@@ -106,13 +96,20 @@ void KeyKeeper::Check() {
     }
     if (kept.asked || now < kept.due) continue;
     kept.asked = true;
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      wanted_.push_back(source);
-    }
-    wake_.notify_one();
+    fetches_.Ask([this, source = source] { return Fetch(source); },
+                 [this, source = source](absl::StatusOr<std::string> text) {
+                   Take(source, std::move(text));
+                 });
   }
   if (changed) changed_();
+}
+
+void KeyKeeper::AskAgain(const std::string& uri) {
+  const absl::Time now = options_.clock->Now();
+  for (auto& [source, kept] : kept_) {
+    if (source.uri == uri && now >= kept.tried + options_.again) kept.due = now;
+  }
+  Check();
 }
 
 void KeyKeeper::Take(const Source& source, absl::StatusOr<std::string> text) {
@@ -122,6 +119,7 @@ void KeyKeeper::Take(const Source& source, absl::StatusOr<std::string> text) {
   Kept& kept = found->second;
   const absl::Time now = options_.clock->Now();
   kept.asked = false;
+  kept.tried = now;
   kept.due = now + (text.ok() ? options_.refresh : options_.retry);
   if (!text.ok()) {
     std::string problem(text.status().message());
@@ -163,23 +161,6 @@ absl::StatusOr<std::string> KeyKeeper::Fetch(const Source& source) const {
   KITH_RETURN_IF_ERROR(
       base::Annotate(jwt::KeySet::Parse(keys).status(), absl::StrCat("fetch ", uri)));
   return keys;
-}
-
-void KeyKeeper::Work() {
-  while (true) {
-    Source source;
-    {
-      std::unique_lock<std::mutex> lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || !wanted_.empty(); });
-      if (stopping_) return;
-      source = wanted_.front();
-      wanted_.erase(wanted_.begin());
-    }
-    absl::StatusOr<std::string> text = Fetch(source);
-    loop_.Post([this, alive = alive_, source, text = std::move(text)]() mutable {
-      if (*alive) Take(source, std::move(text));
-    });
-  }
 }
 
 }  // namespace kith::controlplane

@@ -6,18 +6,15 @@
 // Options::count, and seen at once by everybody whose tokens are refused.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <thread>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "source/base/clock.h"
+#include "source/controlplane/keys/fetch_thread.h"
 #include "source/controlplane/registry/mesh_state.h"
 #include "source/event/loop.h"
 #include "source/event/timer.h"
@@ -32,6 +29,7 @@ class KeyKeeper {
         fetch;
     absl::Duration refresh = absl::Minutes(5);
     absl::Duration retry = absl::Seconds(10);
+    absl::Duration again = absl::Seconds(10);  // Between a fetch and one that AskAgain() brings.
     absl::Duration max_age = absl::Hours(24);
     absl::Duration check = absl::Seconds(1);  // How often it looks what is due.
     std::function<void(bool fetched)> count = [](bool) {};
@@ -39,12 +37,13 @@ class KeyKeeper {
   };
   // `changed` is called when Resolve() would give another answer.
   KeyKeeper(event::Loop& loop, Options options, std::function<void()> changed);
-  ~KeyKeeper();
   KeyKeeper(const KeyKeeper&) = delete;
   KeyKeeper& operator=(const KeyKeeper&) = delete;
 
   // From now on the keys that `state` names are kept, and no others.
   void SetState(std::shared_ptr<const MeshState> state);
+  // Those of `uri` may have changed: fetched at once, unless that was done just now.
+  void AskAgain(const std::string& uri);
   // The state with the keys that are known now.
   std::shared_ptr<const MeshState> Resolve() const;
 
@@ -61,6 +60,7 @@ class KeyKeeper {
     std::string keys;  // Empty: none.
     absl::Time fetched = absl::InfinitePast();
     absl::Time due = absl::InfinitePast();
+    absl::Time tried = absl::InfinitePast();
     bool asked = false;   // A fetch is on its way.
     std::string problem;  // Of the last one; logged once.
   };
@@ -68,7 +68,6 @@ class KeyKeeper {
   static Source SourceOf(const security::v1::JWTRule& rule);
   void Check();
   void Take(const Source& source, absl::StatusOr<std::string> text);
-  void Work();
   absl::StatusOr<std::string> Fetch(const Source& source) const;
 
   event::Loop& loop_;
@@ -77,13 +76,7 @@ class KeyKeeper {
   std::shared_ptr<const MeshState> state_;
   std::map<Source, Kept> kept_;
   event::Timer timer_;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::vector<Source> wanted_;  // With the mutex.
-  bool stopping_ = false;       // With the mutex.
-  std::thread thread_;
+  FetchThread fetches_;  // Last: what it runs uses the options.
 };
 
 }  // namespace kith::controlplane

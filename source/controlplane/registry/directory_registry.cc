@@ -36,7 +36,7 @@ absl::Status DirectoryRegistry::Start(event::Loop& loop) {
   KITH_RETURN_IF_ERROR(watch.status());
   watch_ = *std::move(watch);
   const bool can_fall_back = RestoreLastGood();
-  files_.Apply(files);
+  Apply(files);
   loaded_at_ = options_.clock->Now();
   if (!can_fall_back) {
     for (const FileReport& report : files_.reports()) {
@@ -57,7 +57,7 @@ void DirectoryRegistry::Reload() {
   bool changed = false;
   if (files.ok()) {
     directory_error_ = absl::OkStatus();
-    changed = files_.Apply(*files);
+    changed = Apply(*files);
     loaded_at_ = options_.clock->Now();
     LogReports();
     if (changed) KeepLastGood();
@@ -66,6 +66,21 @@ void DirectoryRegistry::Reload() {
     base::Log(base::LogLevel::kError, "registry", "directory cannot be read; everything is kept",
               {{"error", std::string(directory_error_.message())}});
   }
+  if (reloaded_) reloaded_(changed);
+}
+
+bool DirectoryRegistry::Apply(FileSet::Files files) {
+  directory_files_ = std::move(files);
+  FileSet::Files all = directory_files_;
+  for (const auto& [name, text] : objects_) all.emplace(name, text);
+  return files_.Apply(all);
+}
+
+void DirectoryRegistry::SetObjects(std::map<std::string, std::string> objects) {
+  objects_ = std::move(objects);
+  const bool changed = Apply(std::move(directory_files_));
+  loaded_at_ = options_.clock->Now();
+  LogReports();
   if (reloaded_) reloaded_(changed);
 }
 
@@ -103,7 +118,9 @@ void DirectoryRegistry::KeepLastGood() const {
   nlohmann::json json;
   json["directory"] = options_.directory;
   json["files"] = nlohmann::json::object();
-  for (auto& [file, text] : files_.InForce()) json["files"][file] = text;
+  for (auto& [file, text] : files_.InForce()) {
+    if (!objects_.contains(file)) json["files"][file] = text;
+  }
   const std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   if (const absl::Status status = WriteFileAtomically(options_.last_good_file, text, 0600);
       !status.ok()) {

@@ -44,6 +44,10 @@ class DirectoryRegistry {
                                                                    Options options,
                                                                    Reloaded reloaded);
 
+  // Documents that come from elsewhere, beside the directory's files: all there are now, by a name
+  // that no file has. They are not kept over a restart; whoever gives them has them again.
+  void SetObjects(std::map<std::string, std::string> objects);
+
   std::shared_ptr<const MeshState> state() const { return files_.state(); }
   const std::vector<FileReport>& reports() const { return files_.reports(); }
   std::map<std::string, int> Kinds() const { return files_.Kinds(); }
@@ -56,6 +60,8 @@ class DirectoryRegistry {
 
   absl::Status Start(event::Loop& loop);
   void Reload();
+  // Puts the directory's files and the objects into force.
+  bool Apply(FileSet::Files files);
   // Whether everything that was in force before the restart is in force again.
   bool RestoreLastGood();
   void KeepLastGood() const;
@@ -64,6 +70,8 @@ class DirectoryRegistry {
   Options options_;
   Reloaded reloaded_;
   FileSet files_;
+  FileSet::Files directory_files_;  // As they were last read.
+  std::map<std::string, std::string> objects_;
   absl::Status directory_error_;
   absl::Time loaded_at_;
   std::map<std::string, std::string> logged_;  // By file: the error that has been logged.

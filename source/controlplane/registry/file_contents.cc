@@ -120,11 +120,6 @@ class Decoder {
   }
 
   absl::Status Take(security::v1::AuthorizationPolicy policy) {
-    if (policy.spec().action() == security::v1::AuthorizationPolicySpec::CUSTOM) {
-      return absl::UnimplementedError(
-          absl::StrCat(policy.metadata().namespace_(), "/", policy.metadata().name(),
-                       ": spec.action: CUSTOM is not enforced by sidecars yet; remove the policy"));
-    }
     KITH_RETURN_IF_ERROR(policy::PolicySet::Compile({&policy, 1}, policy_).status());
     contents_.authorization_policies.push_back(std::move(policy));
     return absl::OkStatus();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kith/meshconfig/v1/mesh_config.pb.h"
+#include "kith/networking/v1/destination_rule.pb.h"
 #include "kith/networking/v1/traffic_policy.pb.h"
 #include "kith/ratelimit/v1/rate_limit_policy.pb.h"
 #include "kith/security/v1/authorization_policy.pb.h"
@@ -27,10 +28,14 @@ inline constexpr char kClusterDomain[] = "cluster.local";
 
 enum class PortProtocol : uint8_t { kHttp, kHttp2, kTcp };
 
+// How TLS, where it is originated, is asked for within the port's protocol.
+enum class InBandTls : uint8_t { kNone, kPostgresql, kMysql };
+
 struct PortDefinition {
   uint32_t number = 0;
   std::string name;
   PortProtocol protocol = PortProtocol::kTcp;
+  InBandTls in_band_tls = InBandTls::kNone;
   uint32_t target_port = 0;  // The workload's.
 };
 
@@ -39,6 +44,7 @@ struct StaticWorkload {
   std::string name_space;
   std::string name;
   std::string ip;
+  std::string dns_name;  // Instead of the address, until name_resolution.h has one.
   std::map<std::string, uint32_t> ports;  // By the service port's name.
   Labels labels;
   std::string service_account;  // Empty: proves no identity.
@@ -57,13 +63,14 @@ struct ServiceDefinition {
   std::vector<std::string> addresses;  // Virtual IP addresses that applications connect to.
 };
 
-enum class ClientTls : uint8_t { kAsAccepted, kDisable, kMutual };
+enum class ClientTls : uint8_t { kAsAccepted, kDisable, kMutual, kOriginate };
 
 // How clients treat a service of the rule's own namespace.
 struct TrafficRule {
   struct Settings {
     networking::v1::TrafficPolicy policy;
     ClientTls tls = ClientTls::kAsAccepted;
+    networking::v1::ClientTLSSettings origination;  // With kOriginate.
   };
   std::string name_space;
   std::string host;

@@ -95,8 +95,11 @@ absl::StatusOr<uint32_t> TargetPort(const networking::v1::ServicePort& port,
   return Invalid(field, "must be a port number");
 }
 
+// Whether a workload may have a name instead of an address.
+enum class Names : uint8_t { kRefused, kResolved };
+
 absl::StatusOr<StaticWorkload> FromSpec(const networking::v1::WorkloadEntrySpec& spec,
-                                        absl::string_view path) {
+                                        absl::string_view path, Names names) {
   StaticWorkload workload;
   const std::string address_field = absl::StrCat(path, ".address");
   if (spec.address().empty()) return Invalid(address_field, "is required");
@@ -106,11 +109,18 @@ absl::StatusOr<StaticWorkload> FromSpec(const networking::v1::WorkloadEntrySpec&
   const bool is_v6 = absl::StrContains(spec.address(), ':');
   const auto address = base::SocketAddress::Parse(is_v6 ? absl::StrCat("[", spec.address(), "]:1")
                                                         : absl::StrCat(spec.address(), ":1"));
-  if (!address.ok()) {
-    return Invalid(address_field, absl::StrCat("\"", spec.address(),
-                                               "\" is no IP address; names are not supported yet"));
+  if (address.ok()) {
+    workload.ip = address->IpString();
+  } else if (names == Names::kResolved && IsDnsName(spec.address())) {
+    workload.dns_name = spec.address();
+  } else {
+    return Invalid(address_field,
+                   absl::StrCat("\"", spec.address(),
+                                names == Names::kResolved
+                                    ? "\" is neither an IP address nor a DNS name in lower case"
+                                    : "\" is no IP address; names need a ServiceEntry with "
+                                      "resolution: DNS"));
   }
-  workload.ip = address->IpString();
   for (const auto& [name, number] : spec.ports()) {
     if (!IsPort(number)) {
       return Invalid(absl::StrCat(path, ".ports[", name, "]"), "must be 1 to 65535");
@@ -142,8 +152,8 @@ absl::StatusOr<std::vector<PortDefinition>> EntryPorts(
     const networking::v1::ServiceEntrySpec& spec) {
   static const auto& http =
       *new absl::flat_hash_set<std::string>{"HTTP", "HTTP2", "GRPC", "GRPC-WEB"};
-  static const auto& tcp =
-      *new absl::flat_hash_set<std::string>{"TCP", "TLS", "HTTPS", "MONGO", "MYSQL", "REDIS"};
+  static const auto& tcp = *new absl::flat_hash_set<std::string>{
+      "TCP", "TLS", "HTTPS", "MONGO", "MYSQL", "REDIS", "POSTGRES", "POSTGRESQL"};
   std::vector<PortDefinition> ports;
   for (int i = 0; i < spec.ports_size(); ++i) {
     const networking::v1::ServiceEntryPort& port = spec.ports(i);
@@ -156,11 +166,12 @@ absl::StatusOr<std::vector<PortDefinition>> EntryPorts(
       return Invalid(field + ".protocol",
                      absl::StrCat("\"", port.protocol(),
                                   "\" is not one of HTTP, HTTP2, GRPC, GRPC-WEB, TCP, TLS, HTTPS, "
-                                  "MONGO, MYSQL, REDIS"));
+                                  "MONGO, MYSQL, POSTGRES, REDIS"));
     }
     ports.push_back({.number = port.number(),
                      .name = port.name(),
-                     .protocol = ProtocolOf(absl::AsciiStrToLower(protocol), ""),
+                     .protocol = ProtocolOf(protocol, ""),
+                     .in_band_tls = InBandTlsOf(protocol == "TCP" ? "" : protocol, port.name()),
                      .target_port = port.target_port() ? port.target_port() : port.number()});
   }
   if (ports.empty()) return Invalid("spec.ports", "is required");
@@ -219,8 +230,10 @@ absl::Status CheckMetadata(meta::v1::ObjectMeta& metadata) {
 PortProtocol ProtocolOf(absl::string_view app_protocol, absl::string_view port_name) {
   static const auto& http =
       *new absl::flat_hash_set<std::string>{"http", "grpc-web", "kubernetes.io/ws"};
-  static const auto& tcp = *new absl::flat_hash_set<std::string>{
-      "tcp", "tls", "https", "mongo", "mysql", "redis", "kubernetes.io/wss"};
+  static const auto& tcp =
+      *new absl::flat_hash_set<std::string>{"tcp",      "tls",        "https",
+                                            "mongo",    "mysql",      "redis",
+                                            "postgres", "postgresql", "kubernetes.io/wss"};
   static const auto& http2 =
       *new absl::flat_hash_set<std::string>{"http2", "grpc", "kubernetes.io/h2c"};
   const std::string declared = absl::AsciiStrToLower(app_protocol);
@@ -234,6 +247,17 @@ PortProtocol ProtocolOf(absl::string_view app_protocol, absl::string_view port_n
   }
   if (http2.contains(prefix)) return PortProtocol::kHttp2;
   return http.contains(prefix) ? PortProtocol::kHttp : PortProtocol::kTcp;
+}
+
+InBandTls InBandTlsOf(absl::string_view app_protocol, absl::string_view port_name) {
+  const std::string declared =
+      absl::AsciiStrToLower(app_protocol.empty() ? port_name : app_protocol);
+  // "mysql-replica" and "postgres15" are what such ports are called, too.
+  if (absl::StartsWith(declared, "postgres")) return InBandTls::kPostgresql;
+  if (absl::StartsWith(declared, "mysql") || absl::StartsWith(declared, "mariadb")) {
+    return InBandTls::kMysql;
+  }
+  return InBandTls::kNone;
 }
 
 absl::StatusOr<ServiceDefinition> FromService(const networking::v1::Service& service) {
@@ -271,6 +295,7 @@ absl::StatusOr<ServiceDefinition> FromService(const networking::v1::Service& ser
     definition.ports.push_back({.number = port.port(),
                                 .name = port.name(),
                                 .protocol = ProtocolOf(port.app_protocol(), port.name()),
+                                .in_band_tls = InBandTlsOf(port.app_protocol(), port.name()),
                                 .target_port = target});
   }
   KITH_RETURN_IF_ERROR(CheckDistinct(definition.ports));
@@ -294,10 +319,11 @@ absl::StatusOr<std::vector<ServiceDefinition>> FromServiceEntry(
                         "NONE (also when it is absent) needs captured traffic, which is not "
                         "supported yet; write resolution: STATIC");
   }
-  if (spec.resolution() != ServiceEntrySpec::STATIC) {
+  const bool by_name = spec.resolution() == ServiceEntrySpec::DNS;
+  if (!by_name && spec.resolution() != ServiceEntrySpec::STATIC) {
     return NotSupported("spec.resolution",
                         absl::StrCat(ServiceEntrySpec::Resolution_Name(spec.resolution()),
-                                     " is not supported yet; list IP addresses and write STATIC"));
+                                     " is not supported; write DNS, which uses every address"));
   }
   for (const std::string& visible : spec.export_to()) {
     if (visible != "*") {
@@ -328,14 +354,19 @@ absl::StatusOr<std::vector<ServiceDefinition>> FromServiceEntry(
     if (!spec.endpoints().empty()) {
       return Invalid("spec.endpoints", "cannot stand beside spec.workloadSelector");
     }
+    if (by_name) {
+      return Invalid("spec.workloadSelector",
+                     "selects workloads, which have addresses; write resolution: STATIC");
+    }
     common.selector = ToLabels(spec.workload_selector().labels());
     KITH_RETURN_IF_ERROR(CheckSelector("spec.workloadSelector.labels", common.selector));
-  } else if (spec.endpoints().empty()) {
+  } else if (spec.endpoints().empty() && !by_name) {
     return Invalid("spec.endpoints", "is required, or spec.workloadSelector");
   }
   for (int i = 0; i < spec.endpoints_size(); ++i) {
     KITH_ASSIGN_OR_RETURN(StaticWorkload workload,
-                          FromSpec(spec.endpoints(i), absl::StrCat("spec.endpoints[", i, "]")));
+                          FromSpec(spec.endpoints(i), absl::StrCat("spec.endpoints[", i, "]"),
+                                   by_name ? Names::kResolved : Names::kRefused));
     workload.name_space = name_space;
     workload.name = absl::StrCat(entry.metadata().name(), "-", i);
     common.endpoints.push_back(std::move(workload));
@@ -345,12 +376,18 @@ absl::StatusOr<std::vector<ServiceDefinition>> FromServiceEntry(
     KITH_RETURN_IF_ERROR(CheckHost(absl::StrCat("spec.hosts[", i, "]"), spec.hosts(i), name_space));
     definitions.push_back(common);
     definitions.back().host = spec.hosts(i);
+    if (!by_name || !spec.endpoints().empty()) continue;
+    StaticWorkload itself;
+    itself.name_space = name_space;
+    itself.name = entry.metadata().name();
+    itself.dns_name = spec.hosts(i);
+    definitions.back().endpoints.push_back(std::move(itself));
   }
   return definitions;
 }
 
 absl::StatusOr<StaticWorkload> FromWorkloadEntry(const networking::v1::WorkloadEntry& entry) {
-  KITH_ASSIGN_OR_RETURN(StaticWorkload workload, FromSpec(entry.spec(), "spec"));
+  KITH_ASSIGN_OR_RETURN(StaticWorkload workload, FromSpec(entry.spec(), "spec", Names::kRefused));
   workload.name_space = entry.metadata().namespace_();
   workload.name = entry.metadata().name();
   return workload;

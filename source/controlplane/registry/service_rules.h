@@ -33,5 +33,7 @@ absl::StatusOr<StaticWorkload> FromWorkloadEntry(const networking::v1::WorkloadE
 
 // How a port speaks: by appProtocol, else by its name up to the first '-', else opaque TCP.
 PortProtocol ProtocolOf(absl::string_view app_protocol, absl::string_view port_name);
+// By appProtocol, else by how its name begins: postgres, mysql, mariadb.
+InBandTls InBandTlsOf(absl::string_view app_protocol, absl::string_view port_name);
 
 }  // namespace kith::controlplane

@@ -1,37 +1,48 @@
 #include "source/controlplane/registry/traffic_rules.h"
 
+#include <google/protobuf/util/message_differencer.h>
+
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "source/base/status.h"
+#include "source/control/tls_origination.h"
 #include "source/control/traffic_policy.h"
 #include "source/controlplane/registry/service_rules.h"
 
 namespace kith::controlplane {
 namespace {
 
-absl::StatusOr<ClientTls> Tls(const networking::v1::ClientTLSSettings& tls,
+absl::StatusOr<ClientTls> Tls(const networking::v1::ClientTLSSettings& tls, absl::string_view host,
                               absl::string_view path) {
   using networking::v1::ClientTLSSettings;
   if (!tls.has_mode()) {
     return absl::InvalidArgumentError(absl::StrCat(path, ".tls.mode: is required"));
   }
-  switch (tls.mode()) {
-    case ClientTLSSettings::DISABLE:
-      return ClientTls::kDisable;
-    case ClientTLSSettings::ISTIO_MUTUAL:
-      return ClientTls::kMutual;
-    default:
-      return absl::UnimplementedError(absl::StrCat(
-          path, ".tls.mode: ", ClientTLSSettings::TLSmode_Name(tls.mode()),
-          " is not supported yet: no TLS is originated towards servers outside the mesh"));
+  const bool originated =
+      tls.mode() == ClientTLSSettings::SIMPLE || tls.mode() == ClientTLSSettings::MUTUAL;
+  if (originated) {
+    const absl::Status checked = control::TranslateTlsOrigination(tls, host, {}).status();
+    if (!checked.ok()) {
+      return absl::Status(checked.code(), absl::StrCat(path, ".", checked.message()));
+    }
+    return ClientTls::kOriginate;
   }
+  ClientTLSSettings mode_only;
+  mode_only.set_mode(tls.mode());
+  if (!google::protobuf::util::MessageDifferencer::Equals(tls, mode_only)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ".tls: ", ClientTLSSettings::TLSmode_Name(tls.mode()),
+                     " takes no other field; certificates and names are for SIMPLE and MUTUAL"));
+  }
+  return tls.mode() == ClientTLSSettings::DISABLE ? ClientTls::kDisable : ClientTls::kMutual;
 }
 
 // The rule's and a port's policy have the same fields.
 template <typename From>
-absl::StatusOr<TrafficRule::Settings> Checked(const From& settings, absl::string_view path) {
+absl::StatusOr<TrafficRule::Settings> Checked(const From& settings, absl::string_view host,
+                                              absl::string_view path) {
   TrafficRule::Settings result;
   networking::v1::TrafficPolicy& policy = result.policy;
   if (settings.has_load_balancer()) *policy.mutable_load_balancer() = settings.load_balancer();
@@ -47,7 +58,8 @@ absl::StatusOr<TrafficRule::Settings> Checked(const From& settings, absl::string
     return absl::Status(checked.code(), absl::StrCat(path, ".", checked.message()));
   }
   if (settings.has_tls()) {
-    KITH_ASSIGN_OR_RETURN(result.tls, Tls(settings.tls(), path));
+    KITH_ASSIGN_OR_RETURN(result.tls, Tls(settings.tls(), host, path));
+    if (result.tls == ClientTls::kOriginate) result.origination = settings.tls();
   }
   return result;
 }
@@ -72,7 +84,8 @@ absl::StatusOr<TrafficRule> FromDestinationRule(const networking::v1::Destinatio
   if (!spec.has_traffic_policy()) {
     return absl::InvalidArgumentError("spec.trafficPolicy: is required");
   }
-  KITH_ASSIGN_OR_RETURN(result.settings, Checked(spec.traffic_policy(), "spec.trafficPolicy"));
+  KITH_ASSIGN_OR_RETURN(result.settings,
+                        Checked(spec.traffic_policy(), result.host, "spec.trafficPolicy"));
   for (int i = 0; i < spec.traffic_policy().port_level_settings_size(); ++i) {
     const auto& settings = spec.traffic_policy().port_level_settings(i);
     const std::string path = absl::StrCat("spec.trafficPolicy.portLevelSettings[", i, "]");
@@ -80,7 +93,7 @@ absl::StatusOr<TrafficRule> FromDestinationRule(const networking::v1::Destinatio
     if (port < 1 || port > 65535) {
       return absl::InvalidArgumentError(absl::StrCat(path, ".port.number: must be 1 to 65535"));
     }
-    KITH_ASSIGN_OR_RETURN(TrafficRule::Settings own, Checked(settings, path));
+    KITH_ASSIGN_OR_RETURN(TrafficRule::Settings own, Checked(settings, result.host, path));
     if (!result.ports.emplace(port, std::move(own)).second) {
       return absl::InvalidArgumentError(
           absl::StrCat(path, ".port.number: ", port, " appears twice"));

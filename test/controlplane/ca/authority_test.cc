@@ -201,8 +201,10 @@ TEST_F(AuthorityTest, IssuesNothingThatItCannotRecord) {
     auto leaf = authority->IssueLeaf(id_, csr_, absl::Hours(1), {});
     EXPECT_EQ(leaf.status().code(), absl::StatusCode::kUnavailable);
     EXPECT_EQ(RefusalOf(leaf.status()), Refusal::kAuditUnavailable);
-    EXPECT_EQ(RefusalOf(authority->IssueServer({"a"}, absl::Hours(1)).status()),
-              Refusal::kAuditUnavailable);
+    EXPECT_EQ(
+        RefusalOf(
+            authority->IssueServer({"a"}, absl::Hours(1), x509::CertificateKind::kServer).status()),
+        Refusal::kAuditUnavailable);
   }
   EXPECT_TRUE(AuditLines().empty());
   EXPECT_TRUE(authority->IssueLeaf(id_, csr_, absl::Hours(1), {}).ok());
@@ -233,7 +235,8 @@ TEST_F(AuthorityTest, IssuesFromManyThreadsAtOnce) {
 
 TEST_F(AuthorityTest, MakesItsOwnServerCertificate) {
   auto authority = MakeAuthority();
-  auto server = authority->IssueServer({"kith-controlplane", "localhost"}, absl::Hours(24));
+  auto server = authority->IssueServer({"kith-controlplane", "localhost"}, absl::Hours(24),
+                                       x509::CertificateKind::kServer);
   ASSERT_TRUE(server.ok()) << server.status();
   CertificateText leaf = Read(server->chain_pem);
   EXPECT_THAT(leaf.uris,
@@ -249,7 +252,9 @@ TEST_F(AuthorityTest, MakesItsOwnServerCertificate) {
       "ok");
   EXPECT_EQ(AuditLines().back()["event"], "server_certificate");
   EXPECT_EQ(AuditLines().back()["serial"], server->serial);
-  EXPECT_THAT(authority->IssueServer({"*.example"}, absl::Hours(1)).status().message(),
+  EXPECT_THAT(authority->IssueServer({"*.example"}, absl::Hours(1), x509::CertificateKind::kServer)
+                  .status()
+                  .message(),
               HasSubstr("server_names"));
 }
 

@@ -28,7 +28,7 @@ class KeyRingTest : public CaFixture {
     EXPECT_TRUE(ring.ok()) << ring.status();
     return ring.ok() ? *std::move(ring) : nullptr;
   }
-  RootPem NewRoot(CaKeyType type = CaKeyType::kP256) {
+  RootPem NewRoot(x509::KeyType type = x509::KeyType::kP256) {
     return *MakeRoot(type, "cluster.local", absl::Hours(24 * 365), absl::Minutes(2), clock_.Now());
   }
   size_t Keys() const {
@@ -82,7 +82,8 @@ TEST_F(KeyRingTest, GoesThroughARotationWhicheverStepARestartComesAfter) {
   EXPECT_EQ(ring->phase(), RotationPhase::kIdle);
   EXPECT_EQ(ring->server_signer()->root_key_id, new_root);
   EXPECT_EQ(ring->generation(), 4u);
-  EXPECT_TRUE(ring->Add(NewRoot(CaKeyType::kP384), RotationMode::kAutomatic, clock_.Now()).ok());
+  EXPECT_TRUE(
+      ring->Add(NewRoot(x509::KeyType::kP384), RotationMode::kAutomatic, clock_.Now()).ok());
 }
 
 TEST_F(KeyRingTest, KeepsTheBundleInTheFileThatSidecarsAreGiven) {
@@ -194,6 +195,36 @@ TEST_F(KeyRingTest, ReplacesAConfiguredIntermediateToo) {
   EXPECT_TRUE(ring->leaf_signer()->intermediates.empty());
   EXPECT_EQ(CertificatesIn(ring->BundlePem()), 1u);
   EXPECT_TRUE(std::filesystem::exists(options.configured.key)) << "theirs is theirs to remove";
+}
+
+TEST_F(KeyRingTest, TakesOverTheUsersFilesOnceTheyAreAWholePair) {
+  const RootPem first = NewRoot();
+  const RootPem second = NewRoot(x509::KeyType::kP384);
+  KeyRing::Options options = RingOptions();
+  options.configured = {directory_.Write("ca.pem", first.certificate),
+                        directory_.Write("ca-key.pem", first.key),
+                        directory_.Write("roots.pem", first.roots + second.roots)};
+  auto ring = *KeyRing::Load(options, clock_.Now());
+  const std::string before = ring->leaf_signer()->root_key_id;
+  EXPECT_FALSE(*ring->Reload(clock_.Now())) << "nothing is new";
+
+  directory_.Write("ca.pem", second.certificate);
+  EXPECT_EQ(ring->Reload(clock_.Now()).status().code(), absl::StatusCode::kFailedPrecondition);
+  directory_.Write("ca-key.pem", second.key.substr(0, second.key.size() / 2));
+  EXPECT_FALSE(ring->Reload(clock_.Now()).ok());
+  EXPECT_EQ(ring->leaf_signer()->root_key_id, before);
+  directory_.Write("ca-key.pem", second.key);
+  EXPECT_TRUE(*ring->Reload(clock_.Now()));
+  EXPECT_NE(ring->leaf_signer()->root_key_id, before);
+  EXPECT_EQ(ring->leaf_signer()->key_type, "P-384");
+
+  directory_.Write("roots.pem", second.roots);
+  EXPECT_THAT(ring->Reload(clock_.Now()).status().message(), ::testing::HasSubstr("rotate start"));
+  EXPECT_EQ(CertificatesIn(ring->BundlePem()), 2u) << "sidecars still hold both";
+}
+
+TEST_F(KeyRingTest, FollowsNoFilesOfARootThatItMade) {
+  EXPECT_FALSE(Load()->Reload(clock_.Now()).ok());
 }
 
 }  // namespace

@@ -28,8 +28,8 @@ class CertificateServiceTest : public CaFixture {
   CertificateServiceTest() : metrics_(telemetry_) {
     authority_ = MakeAuthority();
     key_ = *TokenKey::LoadOrCreate(*state_);
-    verifier_ = std::make_unique<LocalTokenVerifier>(
-        LocalTokenVerifier::Options{.key = key_, .clock = &clock_});
+    verifier_ =
+        std::make_unique<JwtVerifier>(std::vector<TrustedIssuer>{OwnIssuer(*key_)}, &clock_);
     revocations_ = *RevocationList::Open(
         {.state = state_.get(), .audit = audit_.get(), .ledger = &ledger_, .clock = &clock_});
     authenticator_ = std::make_unique<Authenticator>(*verifier_, metrics_);
@@ -72,7 +72,7 @@ class CertificateServiceTest : public CaFixture {
   CaMetrics metrics_;
   std::unique_ptr<CertificateAuthority> authority_;
   std::shared_ptr<const TokenKey> key_;
-  std::unique_ptr<LocalTokenVerifier> verifier_;
+  std::unique_ptr<JwtVerifier> verifier_;
   IssuedLedger ledger_;
   IssueBounds bounds_{
       {.clock = &clock_,

@@ -96,8 +96,8 @@ TEST_F(SignerTest, CanStartAgainWhereverItWasKilled) {
   auto start = [this](const std::string& path) -> absl::Status {
     auto state = StateDirectory::Open(path);
     if (!state.ok()) return state.status();
-    return LoadOrCreateRoot(**state, "cluster.local", absl::Hours(48), absl::Minutes(2),
-                            clock_.Now())
+    return LoadOrCreateRoot(**state, x509::KeyType::kP256, "cluster.local", absl::Hours(48),
+                            absl::Minutes(2), clock_.Now())
         .status();
   };
   // The files in the order they come into being, each a moment to be killed at.

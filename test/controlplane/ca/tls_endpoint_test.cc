@@ -35,8 +35,8 @@ class TlsEndpointTest : public CaFixture {
     serving.clock = &clock_;
     serving_ = *ServingCertificate::Create(std::move(serving));
     key_ = *TokenKey::LoadOrCreate(*state_);
-    verifier_ = std::make_unique<LocalTokenVerifier>(
-        LocalTokenVerifier::Options{.key = key_, .clock = &clock_});
+    verifier_ =
+        std::make_unique<JwtVerifier>(std::vector<TrustedIssuer>{OwnIssuer(*key_)}, &clock_);
     revocations_ = *RevocationList::Open(
         {.state = state_.get(), .audit = audit_.get(), .ledger = &ledger_, .clock = &clock_});
     authenticator_ = std::make_unique<Authenticator>(*verifier_, metrics_);
@@ -93,7 +93,7 @@ class TlsEndpointTest : public CaFixture {
   std::unique_ptr<CertificateAuthority> authority_;
   std::unique_ptr<ServingCertificate> serving_;
   std::shared_ptr<const TokenKey> key_;
-  std::unique_ptr<LocalTokenVerifier> verifier_;
+  std::unique_ptr<JwtVerifier> verifier_;
   IssuedLedger ledger_;
   IssueBounds bounds_{{}};
   std::unique_ptr<RevocationList> revocations_;

@@ -287,7 +287,10 @@ spec: {selector: {matchLabels: {app: backend}}, rules: [{}]}
 ---
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
-metadata: {name: mesh, namespace: istio-system}
+metadata:
+  name: mesh
+  namespace: istio-system
+  annotations: {istio.io/dry-run: "true", note: x}
 spec: {action: DENY, rules: [{to: [{operation: {methods: [TRACE]}}]}]}
 ---
 apiVersion: security.istio.io/v1
@@ -318,6 +321,10 @@ spec:
   EXPECT_TRUE(config.authorization_policies(0).metadata().annotations().empty());
   EXPECT_EQ(config.authorization_policies(0).spec().rules_size(), 1);
   EXPECT_EQ(config.authorization_policies(1).metadata().name(), "mesh");
+  // Without it a policy that is only tried out would be enforced.
+  const auto& annotations = config.authorization_policies(1).metadata().annotations();
+  ASSERT_EQ(annotations.size(), 1u);
+  EXPECT_EQ(annotations.at("istio.io/dry-run"), "true");
   EXPECT_EQ(config.mtls_mode(), MutualTLS::STRICT);
   EXPECT_EQ(config.port_mtls_modes().at(9090), MutualTLS::PERMISSIVE);
 }

@@ -115,6 +115,25 @@ struct Refused {
 
 class FileContentsRefusalTest : public testing::TestWithParam<Refused> {};
 
+TEST(FileContentsTest, TakesNamesWhereTheyAreResolved) {
+  const std::string ports = "ports: [{number: 80, name: http, protocol: HTTP}]}";
+  const auto hosts = DecodeFile(
+      EntryWith("{hosts: [a.example, b.example], resolution: DNS, " + ports), "f.yaml", {});
+  ASSERT_TRUE(hosts.ok()) << hosts.status();
+  ASSERT_EQ((*hosts)->services.size(), 2u);
+  EXPECT_EQ((*hosts)->services[1].endpoints.at(0).dns_name, "b.example");
+  const auto listed = DecodeFile(
+      EntryWith("{hosts: [c.example], resolution: DNS, endpoints: [{address: x.example}, "
+                "{address: 10.0.0.1}], " +
+                ports),
+      "f.yaml", {});
+  ASSERT_TRUE(listed.ok()) << listed.status();
+  const std::vector<StaticWorkload>& endpoints = (*listed)->services.at(0).endpoints;
+  EXPECT_EQ(endpoints.at(0).dns_name, "x.example");
+  EXPECT_EQ(endpoints.at(1).dns_name, "");
+  EXPECT_EQ(endpoints.at(1).ip, "10.0.0.1");
+}
+
 TEST_P(FileContentsRefusalTest, SaysWhereAndWhat) {
   const auto contents = Decode(GetParam().text);
   ASSERT_FALSE(contents.ok()) << GetParam().text;
@@ -194,8 +213,17 @@ INSTANTIATE_TEST_SUITE_P(
     Entries, FileContentsRefusalTest,
     testing::Values(
         Refused{EntryWith(absl::StrCat("{hosts: [a.example], ", kEntryPort, "}")), "NONE"},
-        Refused{EntryWith(absl::StrCat("{hosts: [a.example], resolution: DNS, ", kEntryPort, "}")),
-                "DNS is not supported yet"},
+        Refused{EntryWith(absl::StrCat("{hosts: [a.example], resolution: DYNAMIC_DNS, ", kEntryPort,
+                                       "}")),
+                "DYNAMIC_DNS is not supported; write DNS"},
+        Refused{EntryWith(absl::StrCat("{hosts: [a.example], resolution: DNS, workloadSelector: "
+                                       "{labels: {a: b}}, ",
+                                       kEntryPort, "}")),
+                "write resolution: STATIC"},
+        Refused{EntryWith(absl::StrCat("{hosts: [a.example], resolution: DNS, endpoints: "
+                                       "[{address: No_Name}], ",
+                                       kEntryPort, "}")),
+                "neither an IP address nor a DNS name"},
         Refused{EntryWith(absl::StrCat("{hosts: ['*.example'], resolution: STATIC, endpoints: "
                                        "[{address: 10.0.0.1}], ",
                                        kEntryPort, "}")),

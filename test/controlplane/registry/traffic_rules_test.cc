@@ -53,6 +53,25 @@ TEST(TrafficRulesTest, TakesARuleAsIstiosDocumentationWritesIt) {
   EXPECT_FALSE(rule.ports.at(9080).policy.has_connection_pool());
 }
 
+TEST(TrafficRulesTest, TakesTlsForServersOutsideTheMesh) {
+  const auto contents = Decode(R"(
+  host: db.partner.example
+  trafficPolicy:
+    tls: {mode: MUTUAL, clientCertificate: /c.pem, privateKey: /k.pem, caCertificates: /ca.pem}
+    portLevelSettings:
+    - port: {number: 80}
+      tls: {mode: SIMPLE, sni: www.partner.example, subjectAltNames: [a.example, 10.0.0.1]}
+    - port: {number: 81}
+      tls: {mode: SIMPLE, insecureSkipVerify: true}
+)");
+  ASSERT_TRUE(contents.ok()) << contents.status();
+  const TrafficRule& rule = (*contents)->traffic_rules[0];
+  EXPECT_EQ(rule.settings.tls, ClientTls::kOriginate);
+  EXPECT_EQ(rule.settings.origination.client_certificate(), "/c.pem");
+  EXPECT_EQ(rule.ports.at(80).origination.sni(), "www.partner.example");
+  EXPECT_TRUE(rule.ports.at(81).origination.insecure_skip_verify());
+}
+
 struct Refusal {
   const char* spec;
   const char* message;
@@ -80,10 +99,15 @@ INSTANTIATE_TEST_SUITE_P(
                 "spec.exportTo"},
         Refusal{"{host: b, subsets: [{name: v1}]}", "subsets"},
         Refusal{"{host: b, workloadSelector: {}}", "workloadSelector"},
-        Refusal{"{host: b, trafficPolicy: {tls: {mode: SIMPLE}}}",
-                "spec.trafficPolicy.tls.mode: SIMPLE is not supported yet"},
+        Refusal{"{host: b, trafficPolicy: {tls: {mode: SIMPLE, credentialName: c}}}",
+                "spec.trafficPolicy.tls.credentialName: secrets are not distributed"},
         Refusal{"{host: b, trafficPolicy: {tls: {mode: MUTUAL, clientCertificate: /c}}}",
-                "clientCertificate"},
+                "spec.trafficPolicy.tls.privateKey: is required with MUTUAL"},
+        Refusal{"{host: b, trafficPolicy: {tls: {mode: DISABLE, sni: x}}}",
+                "spec.trafficPolicy.tls: DISABLE takes no other field"},
+        Refusal{"{host: b, trafficPolicy: {outlierDetection: {}, portLevelSettings: "
+                "[{port: {number: 1}, tls: {mode: SIMPLE, caCertificates: c}}]}}",
+                "portLevelSettings[0].tls.caCertificates: must be a whole path"},
         Refusal{"{host: b, trafficPolicy: {tls: {}}}", "tls"},
         Refusal{"{host: b, trafficPolicy: {loadBalancer: {}}}", "loadBalancer"},
         Refusal{"{host: b, trafficPolicy: {loadBalancer: {simple: PASSTHROUGH}}}",

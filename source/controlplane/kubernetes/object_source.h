@@ -1,0 +1,56 @@
+// The mesh's documents as the Kubernetes API has them: every kind that the registry knows, and
+// pods, kept up to date. Threads: the loop's; each kind is read on a thread of its own. Owns: its
+// reflectors. The loop and the client must outlive it. Errors: Create() waits for the first lists
+// and fails with the last error when they do not come in time: policies that are not known yet may
+// deny. Later everything that was known is kept.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "source/controlplane/kubernetes/api_client.h"
+#include "source/controlplane/kubernetes/reflector.h"
+#include "source/event/loop.h"
+#include "source/event/timer.h"
+
+namespace kith::controlplane {
+
+class ObjectSource {
+ public:
+  using Documents = std::map<std::string, std::string>;
+  struct Options {
+    const ApiClient* client = nullptr;
+    absl::Duration first_lists = absl::Seconds(60);
+    // Changes that come together are given together.
+    absl::Duration gather = absl::Milliseconds(100);
+  };
+  // `changed` is called on the loop with all documents.
+  static absl::StatusOr<std::unique_ptr<ObjectSource>> Create(
+      event::Loop& loop, Options options, absl::AnyInvocable<void(const Documents&)> changed);
+  ~ObjectSource();
+  ObjectSource(const ObjectSource&) = delete;
+  ObjectSource& operator=(const ObjectSource&) = delete;
+
+  Documents documents() const;
+
+ private:
+  struct Shared;
+  ObjectSource(event::Loop& loop, Options options,
+               absl::AnyInvocable<void(const Documents&)> changed);
+  void Start();
+  void NoteChange();
+
+  event::Loop& loop_;
+  const Options options_;
+  absl::AnyInvocable<void(const Documents&)> changed_;
+  std::shared_ptr<Shared> shared_;
+  event::Timer gather_;
+  std::vector<std::unique_ptr<Reflector>> reflectors_;
+};
+
+}  // namespace kith::controlplane

@@ -1,0 +1,129 @@
+#include "source/controlplane/webhook/admission.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "source/base/status.h"
+#include "source/controlplane/registry/file_contents.h"
+#include "source/inject/inject.h"
+#include "source/inject/json.h"
+#include "source/inject/json_patch.h"
+
+namespace kith::controlplane {
+namespace {
+
+using inject::Find;
+using inject::Json;
+using inject::Text;
+using inject::Verdict;
+
+constexpr char kVersion[] = "admission.k8s.io/v1";
+constexpr size_t kMaxWarningBytes = 256;  // Kubernetes cuts longer ones.
+
+HttpsAnswer BadRequest(absl::string_view why) {
+  return {.status = 400, .body = inject::Dump({{"error", std::string(why)}})};
+}
+
+// The review's request, or why it is none.
+absl::StatusOr<Json> RequestOf(absl::string_view body) {
+  KITH_ASSIGN_OR_RETURN(Json review, inject::Parse(body));
+  if (Text(review, "apiVersion") != kVersion || Text(review, "kind") != "AdmissionReview") {
+    return absl::InvalidArgumentError(absl::StrCat("not an AdmissionReview of ", kVersion));
+  }
+  Json* request = Find(review, "request");
+  if (request == nullptr || Text(*request, "uid").empty()) {
+    return absl::InvalidArgumentError("request.uid is missing");
+  }
+  return std::move(*request);
+}
+
+HttpsAnswer Reply(const Json& request, Json response) {
+  response["uid"] = Text(request, "uid");
+  return {.body = inject::Dump(
+              {{"apiVersion", kVersion}, {"kind", "AdmissionReview"}, {"response", response}})};
+}
+
+Json Refusal(absl::string_view message) {
+  return {{"allowed", false},
+          {"status",
+           {{"code", 422}, {"reason", "Invalid"}, {"message", absl::StrCat("kith: ", message)}}}};
+}
+
+std::string KindOf(const Json& request) {
+  const Json* kind = Find(request, "kind");
+  return kind == nullptr ? std::string() : Text(*kind, "kind");
+}
+
+Json Warnings(const std::vector<std::string>& warnings) {
+  Json list = Json::array();
+  for (const std::string& warning : warnings) list.push_back(warning.substr(0, kMaxWarningBytes));
+  return list;
+}
+
+struct Decision {
+  Json response;
+  absl::string_view result;  // As Admission::Options::count has it.
+};
+
+Decision DecideInjection(const Json& request, const inject::Options& options) {
+  const Json* pod = Find(request, "object");
+  if (KindOf(request) != "Pod" || Text(request, "operation") != "CREATE" || pod == nullptr) {
+    return {{{"allowed", true}}, "skipped"};
+  }
+  const Verdict verdict = inject::Inject(
+      *pod, {.name_space = Text(request, "namespace"), .namespace_labels = {}}, options);
+  switch (verdict.kind) {
+    case Verdict::Kind::kRefused:
+      return {Refusal(verdict.reason), "refused"};
+    case Verdict::Kind::kSkipped:
+      return {{{"allowed", true}, {"auditAnnotations", {{"skipped", verdict.reason}}}}, "skipped"};
+    case Verdict::Kind::kInjected:
+      break;
+  }
+  Json response = {{"allowed", true}};
+  if (!verdict.warnings.empty()) response["warnings"] = Warnings(verdict.warnings);
+  const Json patch = inject::MakePatch(*pod, verdict.pod);
+  if (!patch.empty()) {
+    response["patchType"] = "JSONPatch";
+    response["patch"] = absl::Base64Escape(inject::Dump(patch));
+  }
+  return {std::move(response), "injected"};
+}
+
+Decision DecideValidity(const Json& request, const policy::PolicySet::Options& policy) {
+  const Json* object = Find(request, "object");
+  if (object == nullptr) return {{{"allowed", true}}, "accepted"};  // A removal.
+  Json document = *object;
+  // The registry leaves it out as well: it is not the author's.
+  document.erase("status");
+  const std::string name =
+      absl::StrCat(KindOf(request), " ", Text(request, "namespace"), "/", Text(request, "name"));
+  const auto decoded = DecodeFile(inject::Dump(document), name, policy);
+  if (decoded.ok()) return {{{"allowed", true}}, "accepted"};
+  return {Refusal(decoded.status().message()), "refused"};
+}
+
+}  // namespace
+
+HttpsAnswer Admission::Answer(const HttpsQuestion& question) const {
+  const bool injects = question.path == "/inject";
+  if (!injects && question.path != "/validate") {
+    return {.status = 404, .body = R"({"error":"there is /inject and /validate"})"};
+  }
+  if (question.method != "POST") return {.status = 405, .body = R"({"error":"only POST"})"};
+  const char* webhook = injects ? "inject" : "validate";
+  const absl::StatusOr<Json> request = RequestOf(question.body);
+  if (!request.ok()) {
+    if (options_.count) options_.count(webhook, "bad");
+    return BadRequest(request.status().message());
+  }
+  Decision decision = injects ? DecideInjection(*request, options_.injection)
+                              : DecideValidity(*request, options_.policy);
+  if (options_.count) options_.count(webhook, decision.result);
+  return Reply(*request, std::move(decision.response));
+}
+
+}  // namespace kith::controlplane
