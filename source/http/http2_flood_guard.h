@@ -22,6 +22,9 @@ class Http2FloodGuard {
 
   // `now_ms` is any clock that does not go back. False once the kind is too much.
   [[nodiscard]] bool Count(Kind kind, uint64_t now_ms);
+  // A request of ours entitles the server to one reset: it may answer whole before it has read all
+  // of it, and says so in this way (RFC 9113 §8.1).
+  void ForgiveReset() { resets_.Return(); }
   void StartHeaderBlock() { continuations_ = 0; }
 
   // "http2_reset_flood": the value of a metric's label.
@@ -35,6 +38,7 @@ class Http2FloodGuard {
     uint64_t at_ms = 0;
 
     bool Take(uint64_t now_ms);
+    void Return() { used = used > 1 ? used - 1 : 0; }
   };
 
   Bucket resets_{1000, 100};

@@ -248,6 +248,7 @@ int32_t Http2Session::SubmitRequest(absl::Span<const Header> fields, Message mes
                              message == Message::kComplete ? nullptr : &provider, nullptr);
   KITH_CHECK(id != NGHTTP2_ERR_NOMEM, "no memory for an HTTP/2 request");
   if (id < 0) return 0;
+  guard_.ForgiveReset();
   auto stream = std::make_unique<Stream>(id, &handler, blocks_,
                                          static_cast<size_t>(options_.first_stream_window));
   stream->ended = stream->end_sent = message == Message::kComplete;

@@ -254,6 +254,7 @@ absl::Status ReadBreakGlass(const config::v1::BreakGlass& from, Bootstrap& to) {
 absl::Status ReadLimits(const SidecarConfig& config, Bootstrap& to) {
   if (config.workers() > kMaxWorkers) return Invalid("workers", "must be 1 to 256");
   if (config.workers() != 0) to.workers = config.workers();
+  if (config.links().mode() == config::v1::Links::OFF) to.links = proxy::Links::kOff;
   if (config.tls().min_version() == config::v1::Tls::TLS1_2) {
     to.rules.min_version = tls::MinVersion::kTls12;
   }

@@ -55,6 +55,7 @@ struct Bootstrap {
   uint32_t recent_decisions = 0;  // Kept by each worker.
   base::LogLevel log_level = base::LogLevel::kInfo;
   uint32_t workers = 1;
+  proxy::Links links = proxy::Links::kOffered;
   tls::TrustRules rules;  // Where no TrustPolicy says otherwise.
   bool break_glass_permitted = false;
   absl::Duration break_glass_longest = absl::Hours(1);

@@ -31,6 +31,7 @@ absl::StatusOr<std::unique_ptr<Workers>> Workers::Create(event::Loop& loop,
   };
   options.timeouts = bootstrap.timeouts;
   options.limits = bootstrap.limits;
+  options.links = bootstrap.links;
   options.workload = bootstrap.name;
   options.name_space = bootstrap.name_space;
   options.access_log_headers = bootstrap.access_log_headers;

@@ -69,18 +69,22 @@ class Sample:
 
 
 class Benchmark:
-    def __init__(self, mesh, rounds, seconds, connections):
+    def __init__(self, mesh, own_mesh, rounds, seconds, connections):
         self.mesh, self.rounds, self.seconds, self.idle_connections = (
             mesh, rounds, seconds, connections)
         self.report = Report()
         self.origin = Origin(mesh)
         pin(self.origin.pids, LOAD_CORE)
         self.kith = KithPair(mesh, self.origin)
+        # The same without links: a connection of its own for each of the application's.
+        self.own_mesh = own_mesh
 
     def run(self):
         # First what needs sidecars that have carried nothing yet.
         self.idle_process()
         self.kith.await_answers()
+        self.kith_own = KithPair(self.own_mesh, self.origin, "links: {mode: OFF}\n")
+        self.kith_own.await_answers()
         self.nginx = NginxPair(self.mesh, self.origin)
         self.haproxy = HaproxyPair(self.mesh, self.origin, "http/1.1")
         self.haproxy_h2 = HaproxyPair(self.mesh, self.origin, "h2")
@@ -90,7 +94,7 @@ class Benchmark:
                 (self.http2, ("http2_cpu_vs_haproxy_h2",)),
                 (self.grpc, ("grpc_cpu_vs_nginx", "grpc_cpu_vs_haproxy_h2")),
                 (self.tcp, ("tcp_cpu_vs_nginx",)),
-                (self.bulk, ("bulk_cpu_vs_nginx", "bulk_http_cpu_vs_nginx")),
+                (self.bulk, ("bulk_cpu_vs_nginx", "bulk_http_cpu_vs_nginx", "bulk_own_cpu_vs_nginx")),
                 (self.single, ("single_p50_vs_nginx",)),
                 (self.handshake, ("handshake_cpu_vs_nginx",)),
                 (self.idle_memory, ("idle_conn_kib_own", "idle_conn_kib_link")),
@@ -161,12 +165,17 @@ class Benchmark:
             {"tcp_cpu_vs_nginx": "nginx"})
 
     def bulk(self):
-        """bodies of 1 MiB, 16 connections: opaque TCP beside nginx stream, then HTTP beside nginx"""
+        """bodies of 1 MiB, 16 connections: opaque TCP beside nginx stream, then HTTP beside nginx, and TCP
+        without links"""
         systems = {"kith": self.kith, "nginx": self.nginx}
         for figure, port in (("bulk_cpu_vs_nginx", "bulk"), ("bulk_http_cpu_vs_nginx", "http")):
             self.cpu_ratios(self.interleave(
                 systems, lambda pair, seconds: wrk(pair.ports[port], 16, seconds, "/1m")),
                 {figure: "nginx"})
+        own = {"kith": self.kith_own, "nginx": self.nginx}
+        self.cpu_ratios(self.interleave(
+            own, lambda pair, seconds: wrk(pair.ports["bulk"], 16, seconds, "/1m")),
+            {"bulk_own_cpu_vs_nginx": "nginx"})
 
     def single(self):
         """one connection, everything on one core: the median latency"""
@@ -182,18 +191,18 @@ class Benchmark:
 
     def handshake(self):
         """opaque TCP, a new connection and a full mutual handshake for each message"""
-        before, done = self.kith.handshakes(), 0
+        before, done = self.kith_own.handshakes(), 0
 
         def load(pair, seconds):
             nonlocal done
             outcome = tcp_load("connect", pair.ports["handshake"], 16, seconds)
-            done += outcome.done if pair is self.kith else 0
+            done += outcome.done if pair is self.kith_own else 0
             return outcome
 
-        samples = self.interleave({"kith": self.kith, "nginx": self.nginx}, load)
-        made = self.kith.handshakes() - before
+        samples = self.interleave({"kith": self.kith_own, "nginx": self.nginx}, load)
+        made = self.kith_own.handshakes() - before
         if made < 0.95 * done:
-            raise Absent(f"{done} connections made only {made:.0f} handshakes: they share links")
+            raise Absent(f"{done} connections made only {made:.0f} handshakes")
         self.cpu_ratios(samples, {"handshake_cpu_vs_nginx": "nginx"})
 
     def idle_process(self):
@@ -205,26 +214,20 @@ class Benchmark:
 
     def idle_memory(self):
         """idle opaque connections: growth of resident memory per connection and proxy"""
-        kept = measure.connections_to(self.kith.link_port)
-        growth, links = self.growth(self.kith)
-        peer, _ = self.growth(self.nginx)
-        figure, other = "idle_conn_kib_own", "idle_conn_kib_link"
-        if links - kept < self.idle_connections:
-            figure, other = other, figure
-        self.report.value(figure, growth, "KiB", f"nginx {peer:.2f} KiB")
-        self.report.absent([other], "the sidecars multiplex" if figure == "idle_conn_kib_link"
-                           else "no multiplexing link between the sidecars")
+        peer = self.growth(self.nginx)
+        for figure, pair in (("idle_conn_kib_own", self.kith_own), ("idle_conn_kib_link", self.kith)):
+            self.report.value(figure, self.growth(pair), "KiB", f"nginx {peer:.2f} KiB")
 
     def growth(self, pair):
-        """(KiB, connections between the pair) with all the idle connections open."""
+        """KiB, with all the idle connections open."""
         def resident():
             return sum(measure.memory_kib(pid)[0] for pid in pair.pids)
         before = resident()
         idle = IdleConnections(pair.ports["tcp"], self.idle_connections)
         time.sleep(1)
-        grown, links = resident() - before, measure.connections_to(self.kith.link_port)
+        grown = resident() - before
         idle.close()
-        return grown / self.idle_connections / 2, links
+        return grown / self.idle_connections / 2
 
     def burst(self):
         """resident memory after a burst, by that before the first connection"""
@@ -244,8 +247,8 @@ def main():
     parser.add_argument("--idle-connections", type=int, required=True)
     parser.add_argument("--json", type=pathlib.Path)
     arguments = parser.parse_args()
-    with Mesh() as mesh:
-        benchmark = Benchmark(mesh, arguments.rounds, arguments.seconds,
+    with Mesh() as mesh, Mesh() as own_mesh:
+        benchmark = Benchmark(mesh, own_mesh, arguments.rounds, arguments.seconds,
                               arguments.idle_connections)
         try:
             benchmark.run()

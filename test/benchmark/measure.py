@@ -46,16 +46,6 @@ def memory_kib(pid):
     return sizes["Rss"], sizes["Private_Clean"] + sizes["Private_Dirty"]
 
 
-def connections_to(port):
-    """How many established connections this machine has to a loopback port."""
-    count = 0
-    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        if fields[3] == "01" and int(fields[2].rpartition(":")[2], 16) == port:
-            count += 1
-    return count
-
-
 def run(core, *command, timeout=120):
     done = subprocess.run(["taskset", "--cpu-list", str(core), *map(str, command)],
                           capture_output=True, text=True, timeout=timeout)

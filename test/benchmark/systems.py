@@ -28,12 +28,16 @@ class Origin:
             stdin=subprocess.PIPE)
         self.pids = [self._process.pid]
         await_true("the origin answers", lambda: request(self.http).status == 200)
-        # One that speaks HTTP/2, with the trailer that makes it a gRPC answer.
+        # One that speaks HTTP/2, with the trailer that makes it a gRPC answer. It passes requests on,
+        # because nginx answers by itself before it has read them, which its own grpc_pass cannot take.
         self.h2 = free_port()
         process = nginx(mesh, "h2-origin", http=f"""
-          server {{ listen 127.0.0.1:{self.h2} http2 backlog=4096;
-                    location / {{ default_type application/grpc; add_trailer grpc-status 0 always;
-                                  client_body_buffer_size 16k; return 200 {"x" * 104}; }} }}""")
+          upstream answers {{ server 127.0.0.1:{self.http}; keepalive 64; }}
+          server {{ listen 127.0.0.1:{self.h2} http2 backlog=4096; client_body_buffer_size 16k;
+                    location / {{ proxy_pass http://answers; proxy_http_version 1.1;
+                                  proxy_set_header Connection ""; proxy_method GET;
+                                  proxy_pass_request_body off; proxy_set_header Content-Length "";
+                                  add_trailer grpc-status 0 always; }} }}""")
         self.pids += family(process.pid)
 
     def close(self):
@@ -233,7 +237,6 @@ class KithPair:
         ports = {host.partition(".")[0]: port for host, port in self.frontend.outbound.items()}
         self.ports = {**ports, "h2": ports["grpc"], "handshake": ports["tcp"]}
         self.absent = {}
-        self.link_port = self.backend.inbound[origin.echo]
         self.pids = [workload.process.pid for workload in self.sidecars]
         pin(self.pids, PAIR_CORE)
 

@@ -264,6 +264,32 @@ TEST(Http2SessionTest, CutsOffWhoeverFloods) {
   EXPECT_FALSE(attacked.server.Receive(head).ok()) << "it stays cut off";
 }
 
+TEST(Http2SessionTest, LetsAServerResetWhatItHasAnsweredEarly) {
+  const absl::string_view no_error("\0\0\0\0", 4);
+  Http2Peer client(Options(Http2Session::Role::kClient));
+  ASSERT_TRUE(client.Receive(Frame(kSettings, 0, 0, "")).ok());
+  for (int i = 0; i < 3000; ++i) {
+    const int32_t id = client.Request(kPost, Message::kGoesOn);
+    client.session.Write(id, Bytes("hello"));
+    (void)client.Output();
+    const auto stream = static_cast<uint32_t>(id);
+    ASSERT_TRUE(client
+                    .Receive(absl::StrCat(
+                        Frame(kHeaders, kEndStream | kEndHeaders, stream, Field(":status", "200")),
+                        Frame(kReset, 0, stream, no_error)))
+                    .ok())
+        << i;
+    ASSERT_EQ(client.Notes(id).cause, Http2Close::Cause::kComplete);
+    ASSERT_TRUE(client.Notes(id).closed);
+  }
+  EXPECT_THAT(client.refused, IsEmpty());
+  // Without a request behind each it is a flood all the same.
+  std::string resets;
+  for (int i = 0; i < 3000; ++i) resets += Frame(kReset, 0, 1, no_error);
+  EXPECT_FALSE(client.Receive(resets).ok());
+  EXPECT_THAT(client.refused, Contains("http2_reset_flood"));
+}
+
 TEST(Http2SessionTest, CountsWhatAHeaderBlockDecodesTo) {
   // A large entry of the table, then one byte for each use of it.
   std::string bomb(1, '\x40');

@@ -35,6 +35,7 @@ outbound:
 admin: {socket: /run/kith.sock}
 observability: {address: "127.0.0.1:15099", accessLog: stdout, logLevel: warning}
 workers: 2
+links: {mode: OFF}
 tls: {minVersion: TLS1_2}
 timeouts: {connect: 1s, handshake: 2s, head: 3s, idle: 4s, response: 5s, drain: 6s}
 limits: {connections: 7, requestHeadBytes: 8192}
@@ -107,6 +108,7 @@ TEST_F(BootstrapTest, ReadsEveryField) {
   EXPECT_EQ(bootstrap->access_log, "stdout");
   EXPECT_EQ(bootstrap->log_level, base::LogLevel::kWarning);
   EXPECT_EQ(bootstrap->workers, 2u);
+  EXPECT_EQ(bootstrap->links, proxy::Links::kOff);
   EXPECT_EQ(bootstrap->rules.min_version, tls::MinVersion::kTls12);
   EXPECT_EQ(bootstrap->timeouts.connect, absl::Seconds(1));
   EXPECT_EQ(bootstrap->timeouts.handshake, absl::Seconds(2));
