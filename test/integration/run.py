@@ -15,6 +15,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 NETNS = HERE.parent / "netns"  # Needs root.
+PYTHON = "/usr/bin/python3"  # Debian's, which has the modules that deploy/packages.sh installs.
 BY_NAME_ONLY = {"real_databases_test"}
 # unittest -v writes "test_x (module.Class.test_x) ... ok", the result perhaps some lines later.
 CASE = re.compile(r"^(test_\w+) \([\w.]+\)")
@@ -25,7 +26,7 @@ def run(path):
     """(passed, failed) of one file."""
     started = time.monotonic()
     try:
-        done = subprocess.run([sys.executable, "-m", "unittest", "-v", path.stem], cwd=path.parent,
+        done = subprocess.run([PYTHON, "-m", "unittest", "-v", path.stem], cwd=path.parent,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=900)
         output, code = done.stdout, done.returncode
