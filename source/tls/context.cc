@@ -25,24 +25,6 @@ std::string CipherList(const TrustRules& rules) {
                                      : absl::StrJoin(rules.tls12_ciphers, ":");
 }
 
-ssl_verify_result_t OnVerify(SSL* ssl, uint8_t* alert) noexcept {
-  auto* state = static_cast<HandshakeState*>(SSL_get_app_data(ssl));
-  *alert = SSL_AD_INTERNAL_ERROR;
-  if (state == nullptr) return ssl_verify_invalid;
-  const STACK_OF(CRYPTO_BUFFER)* sent = SSL_get0_peer_certificates(ssl);
-  std::vector<CRYPTO_BUFFER*> chain;
-  for (size_t i = 0; i < sk_CRYPTO_BUFFER_num(sent); ++i) {
-    chain.push_back(sk_CRYPTO_BUFFER_value(sent, i));
-  }
-  const Context& context = *state->context;
-  state->verdict = VerifyPeer(chain, state->peer_role, context.bundle(),
-                              context.options().clock->Now(), *state->rules);
-  if (state->peer_role == PeerRole::kServer) RequireIdentity(state->expected, state->verdict);
-  if (state->verdict.status.ok()) return ssl_verify_ok;
-  *alert = state->verdict.alert;
-  return ssl_verify_invalid;
-}
-
 int OnSelectAlpn(SSL* ssl, const uint8_t** out, uint8_t* out_size, const uint8_t* offered,
                  unsigned offered_size, void*) noexcept {
   auto* state = static_cast<HandshakeState*>(SSL_get_app_data(ssl));
@@ -69,12 +51,30 @@ bool Configure(SSL_CTX* ssl_context, const Context::Options& options) {
     return false;
   }
   SSL_CTX_set_custom_verify(ssl_context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
-                            &OnVerify);
+                            &CheckPeerOf);
   SSL_CTX_set_alpn_select_cb(ssl_context, &OnSelectAlpn, nullptr);
   return true;
 }
 
 }  // namespace
+
+ssl_verify_result_t CheckPeerOf(SSL* ssl, uint8_t* alert) noexcept {
+  auto* state = static_cast<HandshakeState*>(SSL_get_app_data(ssl));
+  *alert = SSL_AD_INTERNAL_ERROR;
+  if (state == nullptr) return ssl_verify_invalid;
+  const STACK_OF(CRYPTO_BUFFER)* sent = SSL_get0_peer_certificates(ssl);
+  std::vector<CRYPTO_BUFFER*> chain;
+  for (size_t i = 0; i < sk_CRYPTO_BUFFER_num(sent); ++i) {
+    chain.push_back(sk_CRYPTO_BUFFER_value(sent, i));
+  }
+  const Context& context = *state->context;
+  state->verdict = VerifyPeer(chain, state->peer_role, context.bundle(),
+                              context.options().clock->Now(), *state->rules);
+  if (state->peer_role == PeerRole::kServer) RequireIdentity(state->expected, state->verdict);
+  if (state->verdict.status.ok()) return ssl_verify_ok;
+  *alert = state->verdict.alert;
+  return ssl_verify_invalid;
+}
 
 Context::Context(Options options) : options_(std::move(options)) {}
 

@@ -4,6 +4,8 @@
 // Errors: the verdict carries them.
 #pragma once
 
+#include <openssl/base.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -32,5 +34,8 @@ struct HandshakeState {
   // What a client offered of which nothing is spoken here, as it came and cut short.
   std::vector<uint8_t> refused_alpn;
 };
+
+// What every handshake of a Context checks its peer's certificate with (SSL_set_custom_verify).
+ssl_verify_result_t CheckPeerOf(SSL* ssl, uint8_t* alert) noexcept;
 
 }  // namespace kith::tls

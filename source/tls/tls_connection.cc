@@ -121,18 +121,12 @@ void TlsConnection::PrepareClient(const ClientOptions& options) {
 }
 
 void TlsConnection::AskForCertificate(ClientCertificate wanted) {
-  // Without a callback the context's stays.
-  switch (wanted) {
-    case ClientCertificate::kRequire:
-      SSL_set_verify(ssl_.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
-      break;
-    case ClientCertificate::kWant:
-      SSL_set_verify(ssl_.get(), SSL_VERIFY_PEER, nullptr);
-      break;
-    case ClientCertificate::kNone:
-      SSL_set_verify(ssl_.get(), SSL_VERIFY_NONE, nullptr);
-      break;
+  int mode = SSL_VERIFY_NONE;
+  if (wanted == ClientCertificate::kWant) mode = SSL_VERIFY_PEER;
+  if (wanted == ClientCertificate::kRequire) {
+    mode = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
   }
+  SSL_set_custom_verify(ssl_.get(), mode, &CheckPeerOf);
 }
 
 void TlsConnection::RefuseOptions(Reason reason, absl::string_view why) {
