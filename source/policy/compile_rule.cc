@@ -73,7 +73,7 @@ void AddPatterns(const std::string& value, const RuleContext& context, const Pre
       return;
     case Attribute::kPath:
       if (Pattern::IsTemplate(value)) {
-        const bool widened = predicate.ReadingFor(context.effect) == Reading::kWidened;
+        const bool widened = ReadingFor(predicate.sense, context.effect) == Reading::kWidened;
         out.push_back(*Pattern::Template(
             value, widened ? Pattern::TemplateBytes::kAny : Pattern::TemplateBytes::kListed));
         return;

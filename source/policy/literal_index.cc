@@ -7,17 +7,17 @@
 namespace kith::policy {
 
 uint32_t LiteralIndex::Add(const Literal& literal) {
-  const auto number = static_cast<uint32_t>(entries_.size());
+  const auto number = static_cast<uint32_t>(pending_.size());
   const auto [found, added] =
       numbers_.try_emplace(absl::StrCat(static_cast<int>(literal.kind), literal.text), number);
-  if (added) entries_.push_back({literal.kind, std::string(literal.text)});
+  if (added) pending_.push_back({literal.kind, std::string(literal.text)});
   return found->second;
 }
 
-uint64_t LiteralIndex::HashOf(const Entry& entry) const {
-  const absl::string_view text = entry.text;
-  if (entry.kind == Literal::Kind::kExact) return Extend(kExactSeed, text);
-  const bool prefix = entry.kind == Literal::Kind::kPrefix;
+uint64_t LiteralIndex::HashOf(const Pending& pending) const {
+  const absl::string_view text = pending.text;
+  if (pending.kind == Literal::Kind::kExact) return Extend(kExactSeed, text);
+  const bool prefix = pending.kind == Literal::Kind::kPrefix;
   uint64_t hash = prefix ? kPrefixSeed : kSuffixSeed;
   size_t done = 0;
   for (const uint32_t length : prefix ? prefix_lengths_ : suffix_lengths_) {
@@ -30,29 +30,42 @@ uint64_t LiteralIndex::HashOf(const Entry& entry) const {
 
 void LiteralIndex::Seal() {
   numbers_ = {};
-  for (const Entry& entry : entries_) {
-    if (entry.kind == Literal::Kind::kExact) has_exact_ = true;
-    if (entry.kind == Literal::Kind::kPrefix) {
-      prefix_lengths_.push_back(static_cast<uint32_t>(entry.text.size()));
+  for (const Pending& pending : pending_) {
+    if (pending.kind == Literal::Kind::kExact) has_exact_ = true;
+    if (pending.kind == Literal::Kind::kPrefix) {
+      prefix_lengths_.push_back(static_cast<uint32_t>(pending.text.size()));
     }
-    if (entry.kind == Literal::Kind::kSuffix) {
-      suffix_lengths_.push_back(static_cast<uint32_t>(entry.text.size()));
+    if (pending.kind == Literal::Kind::kSuffix) {
+      suffix_lengths_.push_back(static_cast<uint32_t>(pending.text.size()));
     }
   }
   for (std::vector<uint32_t>* lengths : {&prefix_lengths_, &suffix_lengths_}) {
     std::sort(lengths->begin(), lengths->end());
     lengths->erase(std::unique(lengths->begin(), lengths->end()), lengths->end());
   }
-  size_t size = 2;
-  while (size < entries_.size() * 2) size *= 2;
+  size_t size = 8;
+  while (size * 3 < pending_.size() * 4) size *= 2;
   slots_.assign(size, Slot());
   mask_ = size - 1;
-  for (uint32_t number = 0; number < entries_.size(); ++number) {
-    const uint64_t hash = HashOf(entries_[number]);
+  filter_.assign(size / 8, 0);
+  filter_mask_ = size * 8 - 1;
+  for (uint32_t number = 0; number < pending_.size(); ++number) {
+    const Pending& pending = pending_[number];
+    const uint64_t hash = HashOf(pending);
+    const auto check = static_cast<uint32_t>(hash >> 32);
+    const size_t bit = check & filter_mask_;
+    filter_[bit / 64] |= uint64_t{1} << (bit % 64);
     size_t at = hash & mask_;
     while (slots_[at].number != kFree) at = (at + 1) & mask_;
-    slots_[at] = {static_cast<uint32_t>(hash >> 32), number};
+    Slot& slot = slots_[at];
+    slot.hash = check;
+    slot.number = number;
+    slot.text = static_cast<uint32_t>(texts_.size());
+    slot.size = static_cast<uint32_t>(pending.text.size()) & kMaxSize;
+    slot.kind = static_cast<uint32_t>(pending.kind) & 3;
+    texts_ += pending.text;
   }
+  pending_ = {};
 }
 
 }  // namespace kith::policy

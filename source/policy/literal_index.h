@@ -23,8 +23,6 @@ class LiteralIndex {
   // Before the first Find(), after the last Add().
   void Seal();
 
-  size_t size() const { return entries_.size(); }
-
   // Calls `visit` with the number of every literal that `value` has.
   template <typename Visit>
   void Find(absl::string_view value, Visit visit) const {
@@ -48,15 +46,20 @@ class LiteralIndex {
   }
 
  private:
-  struct Entry {
+  struct Pending {
     Literal::Kind kind;
     std::string text;
   };
+  // Everything but the text itself, so that what follows from a literal can be fetched while its
+  // text is still being compared.
   struct Slot {
     uint32_t hash = 0;
     uint32_t number = kFree;
+    uint32_t text = 0;  // Where it begins in `texts_`.
+    uint32_t size : 30 = 0;
+    uint32_t kind : 2 = 0;
   };
-  static constexpr uint32_t kFree = UINT32_MAX;
+  static constexpr uint32_t kFree = UINT32_MAX, kMaxSize = (1U << 30) - 1;
   static constexpr uint64_t kExactSeed = 0x9e3779b97f4a7c15, kPrefixSeed = 0xc2b2ae3d27d4eb4f,
                             kSuffixSeed = 0x165667b19e3779f9;
 
@@ -82,25 +85,34 @@ class LiteralIndex {
 
   template <typename Visit>
   void Probe(Literal::Kind kind, uint64_t hash, absl::string_view text, Visit& visit) const {
+    const auto check = static_cast<uint32_t>(hash >> 32);
+    const size_t bit = check & filter_mask_;
+    if ((filter_[bit / 64] >> (bit % 64) & 1) == 0) return;
     for (size_t at = hash & mask_;; at = (at + 1) & mask_) {
       const Slot& slot = slots_[at];
       if (slot.number == kFree) return;
-      if (slot.hash != static_cast<uint32_t>(hash >> 32)) continue;
-      const Entry& entry = entries_[slot.number];
-      if (entry.kind == kind && entry.text == text) {
+      if (slot.hash != check || slot.kind != static_cast<uint32_t>(kind)) continue;
+      if (text == absl::string_view(texts_.data() + slot.text, slot.size)) {
         visit(slot.number);
         return;
       }
     }
   }
-  uint64_t HashOf(const Entry& entry) const;
+  uint64_t HashOf(const Pending& pending) const;
 
-  std::vector<Entry> entries_;
-  absl::flat_hash_map<std::string, uint32_t> numbers_;     // Until Seal().
+  // Until Seal().
+  std::vector<Pending> pending_;
+  absl::flat_hash_map<std::string, uint32_t> numbers_;
+
   std::vector<uint32_t> prefix_lengths_, suffix_lengths_;  // Ascending, distinct.
   bool has_exact_ = false;
+  // Most lengths of a text are not a literal: a bit for each hash there is says so from memory that
+  // stays in the cache.
+  std::vector<uint64_t> filter_;
+  size_t filter_mask_ = 0;
   std::vector<Slot> slots_;
   size_t mask_ = 0;
+  std::string texts_;
 };
 
 }  // namespace kith::policy

@@ -41,6 +41,20 @@ bool MatchesGlob(absl::string_view pattern, absl::string_view text) {
 
 }  // namespace
 
+bool Literal::IsIn(absl::string_view value) const {
+  switch (kind) {
+    case Kind::kNone:
+      return true;
+    case Kind::kExact:
+      return value == text;
+    case Kind::kPrefix:
+      return absl::StartsWith(value, text);
+    case Kind::kSuffix:
+      return absl::EndsWith(value, text);
+  }
+  return false;
+}
+
 Pattern Pattern::Present(absl::string_view written) { return {Kind::kPresent, "", written}; }
 Pattern Pattern::Exact(absl::string_view text, absl::string_view written) {
   return {Kind::kExact, text, written};
@@ -101,11 +115,9 @@ bool Pattern::Matches(absl::string_view value) const {
     case Kind::kPresent:
       return !value.empty();
     case Kind::kSuffix:
-      return absl::EndsWith(value, text_);
     case Kind::kPrefix:
-      return absl::StartsWith(value, text_);
     case Kind::kExact:
-      return value == text_;
+      return literal().IsIn(value);
     case Kind::kGlob:
       return MatchesGlob(text_, value);
     case Kind::kTemplate:

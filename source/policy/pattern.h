@@ -17,6 +17,8 @@ struct Literal {
   enum class Kind : uint8_t { kNone, kExact, kPrefix, kSuffix };
   Kind kind = Kind::kNone;
   absl::string_view text;
+
+  bool IsIn(absl::string_view value) const;  // kNone is in every text.
 };
 
 class Pattern {
@@ -44,6 +46,10 @@ class Pattern {
   bool is_present() const { return kind_ == Kind::kPresent; }
 
   Literal literal() const;
+  // Whether a text that has the literal matches.
+  bool is_its_literal() const {
+    return kind_ == Kind::kExact || kind_ == Kind::kPrefix || kind_ == Kind::kSuffix;
+  }
   // As its author wrote it.
   const std::string& written() const { return written_; }
 

@@ -13,9 +13,6 @@
 namespace kith::policy {
 namespace {
 
-// Whether a value matches; kUnreadable: it could not be taken apart.
-enum class Outcome : uint8_t { kNo, kYes, kUnreadable };
-
 Outcome Is(bool matches) { return matches ? Outcome::kYes : Outcome::kNo; }
 
 // An ID with more segments than mesh identities have: /ns/<namespace>/ anywhere, and after it
@@ -201,7 +198,7 @@ Outcome Matches(const Predicate& predicate, Attributes& attributes, Reading read
   const bool any =
       std::any_of(values.texts.begin(), values.texts.end(),
                   [&](absl::string_view text) { return predicate.values.Matches(text); });
-  return !any && !values.readable ? Outcome::kUnreadable : Is(any);
+  return OutcomeOf(any, values);
 }
 
 }  // namespace
@@ -233,9 +230,7 @@ TokenPattern ParseTokenPattern(absl::string_view written) {
 }
 
 bool Predicate::Holds(Attributes& attributes, Effect effect) const {
-  const Outcome outcome = Matches(*this, attributes, ReadingFor(effect));
-  if (outcome == Outcome::kUnreadable) return effect == Effect::kRefuses;
-  return (outcome == Outcome::kYes) == (sense == Sense::kPositive);
+  return IsMet(Matches(*this, attributes, ReadingFor(sense, effect)), sense, effect);
 }
 
 }  // namespace kith::policy

@@ -21,6 +21,9 @@ enum class Effect : uint8_t { kAdmits, kRefuses };
 using TokenPattern = std::pair<Pattern, Pattern>;
 TokenPattern ParseTokenPattern(absl::string_view written);
 
+// Whether one of the values matches; kUnreadable: the attribute could not be taken apart.
+enum class Outcome : uint8_t { kNo, kYes, kUnreadable };
+
 struct Predicate {
   enum class Sense : uint8_t { kPositive, kNegative };
 
@@ -34,11 +37,20 @@ struct Predicate {
 
   // The attribute's missing makes a positive predicate false, a negative one true.
   bool Holds(Attributes& attributes, Effect effect) const;
-
-  Reading ReadingFor(Effect effect) const {
-    return (effect == Effect::kRefuses) == (sense == Sense::kPositive) ? Reading::kWidened
-                                                                       : Reading::kAsSent;
-  }
 };
+
+inline Reading ReadingFor(Predicate::Sense sense, Effect effect) {
+  return (effect == Effect::kRefuses) == (sense == Predicate::Sense::kPositive) ? Reading::kWidened
+                                                                                : Reading::kAsSent;
+}
+// Of an attribute that is `given`, one of which matches or none.
+inline Outcome OutcomeOf(bool any, const Values& given) {
+  if (any) return Outcome::kYes;
+  return given.readable ? Outcome::kNo : Outcome::kUnreadable;
+}
+inline bool IsMet(Outcome outcome, Predicate::Sense sense, Effect effect) {
+  if (outcome == Outcome::kUnreadable) return effect == Effect::kRefuses;
+  return (outcome == Outcome::kYes) == (sense == Predicate::Sense::kPositive);
+}
 
 }  // namespace kith::policy

@@ -1,5 +1,6 @@
 // Rules of one action, and a tree that finds those that can match a request without looking at the
-// others: each node asks for one attribute and goes on where its value leads.
+// others: each node asks for one attribute and goes on where its value leads. What the way to a
+// leaf has proven is not asked again there.
 // Threads: immutable; Find() neither locks nor allocates. Owns: its tree; rules are borrowed.
 // Errors: none.
 #pragma once
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "source/policy/flat_predicates.h"
 #include "source/policy/literal_index.h"
 #include "source/policy/predicate.h"
 
@@ -44,34 +46,54 @@ class RuleIndex {
   RuleMatch Find(Attributes& attributes) const;
 
  private:
+  friend class RuleIndexBuilder;
+
   // A part of a rule that is looked at as a whole: a range of its `from` and of its `to`.
   struct Unit {
     const RuleTable* rule;
     int from_begin, from_end, to_begin, to_end;
   };
+  // A unit at a leaf. `left` is of `predicates_`: what the way here has not proven; kWhole: ask for
+  // the unit as a whole, since it has several clauses.
+  struct Leaf {
+    static constexpr uint32_t kWhole = UINT32_MAX;
+    uint32_t unit : 31;
+    uint32_t last : 1;
+    uint32_t left;
+  };
+  // A node, or the first of the leaves that are looked at one by one, ascending.
+  struct Branch {
+    static constexpr uint32_t kNone = UINT32_MAX >> 1;
+    uint32_t at : 31;
+    uint32_t is_leaf : 1;
+  };
+  static constexpr Branch kNowhere = {Branch::kNone, 0};
+
   struct Node {
-    std::vector<uint32_t> units;  // Looked at one by one, ascending.
-    // Further nodes by the literals of an attribute; none when `children` is empty.
     Attribute attribute{};
     LiteralIndex literals;
-    std::vector<uint32_t> children;  // By literal.
-    uint32_t rest = 0;               // Of units that do not ask for it. 0: none.
+    std::vector<Branch> children;  // By literal.
+    Branch rest = kNowhere;        // Of units that do not ask for it.
   };
-  using Literals = std::vector<Literal>;
-  using AttributeMask = uint32_t;
+  // What the search has come to know.
+  struct Search {
+    Attributes& attributes;
+    RuleMatch best;
+    uint32_t best_unit = UINT32_MAX;
+  };
+  // Whether the way to a branch has proven what it stands for.
+  enum class Way : uint8_t { kProven, kUnknown };
 
-  void AddUnits(const RuleTable& rule);
-  uint32_t Build(std::vector<uint32_t> units, AttributeMask mask);
-  // False when the unit may match whatever the attribute is.
-  bool LiteralsOf(const Unit& unit, Attribute attribute, Literals& out) const;
-  // How many units a request is expected to be left with; more than there are when it is no choice.
-  double Cost(const std::vector<uint32_t>& units, Attribute attribute) const;
-  void Visit(uint32_t node, Attributes& attributes, RuleMatch& best, uint32_t& best_unit) const;
-  bool Matches(const Unit& unit, Attributes& attributes, RuleMatch& match) const;
+  void Visit(Branch branch, Way way, Search& search) const;
+  void LookAt(uint32_t leaf, Way way, Search& search) const;
+  bool MatchesWhole(const Unit& unit, Attributes& attributes, RuleMatch& match) const;
 
   Effect effect_ = Effect::kAdmits;
   std::vector<Unit> units_;
-  std::vector<Node> nodes_;  // The root is the last.
+  std::vector<Node> nodes_;
+  std::vector<Leaf> leaves_;
+  FlatPredicates predicates_;
+  Branch root_ = kNowhere;
 };
 
 }  // namespace kith::policy
