@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "kith/mesh/v1/resources.pb.h"
+#include "source/base/ip.h"
 #include "source/base/status.h"
 #include "source/control/known.h"
 #include "source/control/tls_origination.h"
@@ -180,12 +180,6 @@ absl::Status AddEndpoint(const ProtoEndpoint& from, const std::vector<base::Spif
   return absl::OkStatus();
 }
 
-bool IsIpAddress(absl::string_view text) {
-  const bool v6 = absl::StrContains(text, ':');
-  return base::SocketAddress::Parse(v6 ? absl::StrCat("[", text, "]:1") : absl::StrCat(text, ":1"))
-      .ok();
-}
-
 absl::StatusOr<mesh::CapturedWorkload> Captured(const mesh::v1::CapturedWorkload& from) {
   mesh::CapturedWorkload workload;
   workload.workload = from.workload();
@@ -265,7 +259,7 @@ absl::StatusOr<WorkloadSettings> TranslateWorkload(const mesh::v1::WorkloadConfi
 absl::StatusOr<std::shared_ptr<const mesh::Service>> TranslateService(
     const mesh::v1::Service& service, absl::string_view name) {
   KITH_RETURN_IF_ERROR(CheckKnown(service));
-  if (service.host().empty() || (service.host() != name && !IsIpAddress(name))) {
+  if (service.host().empty() || (service.host() != name && !base::ParseIp(name).ok())) {
     return Bad("host", absl::StrCat("\"", service.host(), "\" is not the resource's name"));
   }
   auto result = std::make_shared<mesh::Service>();

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "source/base/ip.h"
 #include "source/base/status.h"
 #include "source/config/scalar.h"
 
@@ -19,7 +19,7 @@ absl::Status ReadAddress(absl::string_view file, const Node& node, absl::string_
                          absl::string_view field, absl::optional<base::SocketAddress>& out) {
   KITH_ASSIGN_OR_RETURN(const std::string text, TextOf(file, node.Find(key), field));
   if (text.empty()) return absl::OkStatus();
-  auto address = IpOf(text);
+  auto address = base::ParseIp(text);
   if (!address.ok()) return FieldError(file, *node.Find(key), field, address.status().message());
   out = *std::move(address);
   return absl::OkStatus();
@@ -133,13 +133,6 @@ Claim ClaimOf(const Node& node) {
     }
   }
   return claim;
-}
-
-absl::StatusOr<base::SocketAddress> IpOf(absl::string_view text) {
-  auto address = base::SocketAddress::Parse(
-      absl::StrContains(text, ':') ? absl::StrCat("[", text, "]:0") : absl::StrCat(text, ":0"));
-  if (address.ok()) return address;
-  return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is no IP address"));
 }
 
 absl::StatusOr<AuthzRequest> ReadRequest(absl::string_view file, const Node& node) {

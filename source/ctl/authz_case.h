@@ -23,8 +23,6 @@ absl::StatusOr<std::string> TextOf(absl::string_view file, const config::Node* n
 
 // The payload of a token.
 policy::Claim ClaimOf(const config::Node& node);
-// An IP address, without a port. INVALID_ARGUMENT quotes the text.
-absl::StatusOr<base::SocketAddress> IpOf(absl::string_view text);
 
 // `node` is the case's map.
 absl::StatusOr<AuthzRequest> ReadRequest(absl::string_view file, const config::Node& node);

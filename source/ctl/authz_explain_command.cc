@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "nlohmann/json.hpp"
+#include "source/base/ip.h"
 #include "source/base/status.h"
 #include "source/ctl/authz_case.h"
 #include "source/ctl/authz_explain.h"
@@ -44,7 +45,7 @@ struct Options {
 absl::Status SetIp(const std::string& typed, absl::string_view flag,
                    absl::optional<base::SocketAddress>& out) {
   if (typed.empty()) return absl::OkStatus();
-  auto address = IpOf(typed);
+  auto address = base::ParseIp(typed);
   if (!address.ok()) return base::Annotate(address.status(), flag);
   out = *std::move(address);
   return absl::OkStatus();

@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "source/base/ip.h"
 #include "source/base/socket_address.h"
 #include "source/base/status.h"
 #include "source/event/timer.h"
@@ -19,9 +20,7 @@ constexpr int kFailed = 500;
 
 base::SocketAddress Address(const std::string& ip, uint16_t port) {
   // The bootstrap has checked addresses; the wildcard is never connected to.
-  return base::SocketAddress::Parse(absl::StrContains(ip, ':') ? absl::StrCat("[", ip, "]:", port)
-                                                               : absl::StrCat(ip, ":", port))
-      .value_or(base::SocketAddress());
+  return base::SocketAddress::Parse(base::JoinHostPort(ip, port)).value_or(base::SocketAddress());
 }
 
 http::EmbeddedResponse Failure(const ApplicationProbe& probe, absl::string_view why) {

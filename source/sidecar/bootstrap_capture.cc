@@ -4,9 +4,9 @@
 #include <net/if.h>
 #include <netinet/in.h>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "kith/config/v1/sidecar.pb.h"
+#include "source/base/ip.h"
 #include "source/base/status.h"
 #include "source/sidecar/bootstrap_values.h"
 
@@ -48,8 +48,7 @@ absl::Status ReadCapture(const config::v1::Capture& from, Bootstrap& to) {
     to.capture.unknown = proxy::CaptureOptions::Unknown::kRefuse;
   }
   for (const std::string& text : from.addresses()) {
-    const auto address = base::SocketAddress::Parse(
-        absl::StrContains(text, ':') ? absl::StrCat("[", text, "]:1") : absl::StrCat(text, ":1"));
+    const auto address = base::ParseIp(text);
     if (!address.ok()) {
       return Invalid("capture.addresses", absl::StrCat("\"", text, "\" is no IP address"));
     }

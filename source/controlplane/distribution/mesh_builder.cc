@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "source/base/ip.h"
 #include "source/controlplane/distribution/workload_rules.h"
 #include "source/policy/peer_authentication.h"
 #include "source/policy/select.h"
@@ -42,11 +42,6 @@ mesh::v1::InBandTls ToProto(InBandTls in_band) {
 std::string PrincipalOf(absl::string_view trust_domain, absl::string_view name_space,
                         absl::string_view service_account) {
   return absl::StrCat("spiffe://", trust_domain, "/ns/", name_space, "/sa/", service_account);
-}
-
-std::string JoinAddress(const std::string& ip, uint32_t port) {
-  return absl::StrContains(ip, ':') ? absl::StrCat("[", ip, "]:", port)
-                                    : absl::StrCat(ip, ":", port);
 }
 
 // Where its service is reached: the address that its stream comes from, if that is one of them.
@@ -219,7 +214,7 @@ void MeshBuilder::AddConnected(const ServiceDefinition& definition, const Known&
       (*endpoint.mutable_addresses())[port.number] = address->second;
     } else if (!workload.captured.empty()) {
       (*endpoint.mutable_addresses())[port.number] =
-          JoinAddress(MainAddress(workload), port.target_port);
+          base::JoinHostPort(MainAddress(workload), port.target_port);
     } else {
       continue;
     }
@@ -243,7 +238,7 @@ void MeshBuilder::AddStatic(const ServiceDefinition& definition, const StaticWor
   for (const PortDefinition& port : definition.ports) {
     const auto named = workload.ports.find(port.name);
     const uint32_t target = named == workload.ports.end() ? port.target_port : named->second;
-    (*endpoint.mutable_addresses())[port.number] = JoinAddress(workload.ip, target);
+    (*endpoint.mutable_addresses())[port.number] = base::JoinHostPort(workload.ip, target);
     if (!workload.has_sidecar || modes.For(target) == MutualTLS::DISABLE) {
       plaintext_ports.push_back(port.number);
     }

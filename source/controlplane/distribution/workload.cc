@@ -4,10 +4,10 @@
 
 #include <set>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
+#include "source/base/ip.h"
 #include "source/base/socket_address.h"
 #include "source/base/spiffe_id.h"
 
@@ -72,9 +72,7 @@ absl::StatusOr<mesh::v1::NodeMetadata> ParseMetadata(const google::protobuf::Str
     }
     if (address->IpString() == "0.0.0.0" || address->IpString() == "::") {
       if (peer_ip.empty()) return Bad("inbound.address", "names no interface");
-      const std::string ip =
-          absl::StrContains(peer_ip, ':') ? absl::StrCat("[", peer_ip, "]") : std::string(peer_ip);
-      address = base::SocketAddress::Parse(absl::StrCat(ip, ":", address->port()));
+      address = base::SocketAddress::Parse(base::JoinHostPort(peer_ip, address->port()));
       if (!address.ok()) return Bad("inbound.address", "names no interface");
     }
     inbound.set_address(address->ToString());
@@ -82,8 +80,7 @@ absl::StatusOr<mesh::v1::NodeMetadata> ParseMetadata(const google::protobuf::Str
   if (node.captured_addresses_size() > kMaxCaptured)
     return Bad("capturedAddresses", "more than 16");
   for (std::string& text : *node.mutable_captured_addresses()) {
-    const auto address = base::SocketAddress::Parse(
-        absl::StrContains(text, ':') ? absl::StrCat("[", text, "]:1") : absl::StrCat(text, ":1"));
+    const auto address = base::ParseIp(text);
     if (!address.ok() || address->IsLoopback()) {
       return Bad("capturedAddresses", "must be IP addresses of this workload's own");
     }

@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "source/base/ip.h"
 
 namespace kith::controlplane {
 namespace {
@@ -47,24 +47,19 @@ void CopySelected(const std::vector<Policy>& policies, const policy::Workload& w
   }
 }
 
-std::string Join(const std::string& host, uint32_t port) {
-  return absl::StrContains(host, ':') ? absl::StrCat("[", host, "]:", port)
-                                      : absl::StrCat(host, ":", port);
-}
-
 // Where `host` answers on its port `number`: as the registry lists it, else the name itself, which
 // may be an address.
 std::vector<std::string> AddressesOf(const MeshState& state, std::string host, uint32_t number) {
   if (const size_t slash = host.find('/'); slash != std::string::npos) host.erase(0, slash + 1);
   const auto found = state.services.find(host);
-  if (found == state.services.end()) return {Join(host, number)};
+  if (found == state.services.end()) return {base::JoinHostPort(host, number)};
   std::vector<std::string> addresses;
   for (const PortDefinition& port : found->second.ports) {
     if (port.number != number) continue;
     for (const StaticWorkload& endpoint : found->second.endpoints) {
       const auto named = endpoint.ports.find(port.name);
-      addresses.push_back(
-          Join(endpoint.ip, named == endpoint.ports.end() ? port.target_port : named->second));
+      addresses.push_back(base::JoinHostPort(
+          endpoint.ip, named == endpoint.ports.end() ? port.target_port : named->second));
     }
   }
   return addresses;

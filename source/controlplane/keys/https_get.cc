@@ -1,8 +1,8 @@
 #include "source/controlplane/keys/https_get.h"
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "source/base/ip.h"
 #include "source/base/status.h"
 #include "source/controlplane/https/dial.h"
 #include "source/controlplane/https/tls_socket.h"
@@ -38,7 +38,7 @@ class Receiver final : public http::Http1Handler {
 absl::StatusOr<std::string> HttpsGet::Run() const {
   const absl::Time deadline = absl::Now() + timeout;
   std::string request;
-  const std::string authority = absl::StrContains(host, ':') ? absl::StrCat("[", host, "]") : host;
+  const std::string authority = base::BracketHost(host);
   const bool default_port = port == (security == Security::kTls ? 443 : 80);
   if (!http::WriteRequestLine("GET", target, request) ||
       !http::WriteHeader("Host", default_port ? authority : absl::StrCat(authority, ":", port),

@@ -9,7 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "source/base/socket_address.h"
+#include "source/base/ip.h"
 #include "source/base/spiffe_id.h"
 #include "source/base/status.h"
 
@@ -106,9 +106,7 @@ absl::StatusOr<StaticWorkload> FromSpec(const networking::v1::WorkloadEntrySpec&
   if (absl::StartsWith(spec.address(), "unix:")) {
     return NotSupported(address_field, "UNIX sockets are not supported yet; write an IP address");
   }
-  const bool is_v6 = absl::StrContains(spec.address(), ':');
-  const auto address = base::SocketAddress::Parse(is_v6 ? absl::StrCat("[", spec.address(), "]:1")
-                                                        : absl::StrCat(spec.address(), ":1"));
+  const auto address = base::ParseIp(spec.address());
   if (address.ok()) {
     workload.ip = address->IpString();
   } else if (names == Names::kResolved && IsDnsName(spec.address())) {
@@ -181,9 +179,7 @@ absl::StatusOr<std::vector<PortDefinition>> EntryPorts(
 
 // The form in which addresses are compared.
 absl::StatusOr<std::string> VirtualAddress(const std::string& field, const std::string& text) {
-  const bool v6 = absl::StrContains(text, ':');
-  const auto address =
-      base::SocketAddress::Parse(v6 ? absl::StrCat("[", text, "]:1") : absl::StrCat(text, ":1"));
+  const auto address = base::ParseIp(text);
   if (!address.ok()) {
     return absl::StrContains(text, '/')
                ? NotSupported(field, absl::StrCat("\"", text,
