@@ -64,11 +64,14 @@ void WriteHeaders(const Question& question, Writer& http) {
   joined[":path"] = std::string(request.target);
   joined[":authority"] = std::string(request.host);
   joined[":scheme"] = std::string(request.scheme);
+  if (question.shown != Question::Shown::kNothing) {
+    joined[std::string(kPartialBody)] = std::string(IsPartial(question));
+  }
   for (const auto& [name, value] : joined) WriteHeader(name, value, http);
 }
 
 // AttributeContext.HttpRequest. The path holds the query, as Envoy has it.
-Writer HttpOf(const Question& question) {
+Writer HttpOf(const Question& question, BodyField body_field) {
   const policy::Request& request = *question.request;
   Writer http;
   WriteText(1, question.id, http);
@@ -82,6 +85,11 @@ Writer HttpOf(const Question& question) {
                  : question.framing.kind == http::BodyKind::kLength ? question.framing.length
                                                                     : UINT64_MAX);
   http.Bytes(10, "HTTP/1.1");
+  if (body_field == BodyField::kText) {
+    WriteText(11, question.body, http);
+  } else {
+    http.Bytes(12, question.body);
+  }
   return http;
 }
 
@@ -210,7 +218,7 @@ struct Answer {
 
 }  // namespace
 
-std::string EncodeCheck(const Question& question) {
+std::string EncodeCheck(const Question& question, BodyField body_field) {
   const policy::Request& request = *question.request;
   Writer context;
   context.Message(1,
@@ -224,7 +232,7 @@ std::string EncodeCheck(const Question& question) {
                      absl::ToInt64Nanoseconds(question.time - absl::FromUnixSeconds(seconds))));
   Writer about;
   about.Message(1, time);
-  if (request.kind == policy::Request::Kind::kHttp) about.Message(2, HttpOf(question));
+  if (request.kind == policy::Request::Kind::kHttp) about.Message(2, HttpOf(question, body_field));
   context.Message(4, about);
   if (!request.sni.empty()) {
     Writer session;

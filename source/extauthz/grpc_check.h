@@ -14,8 +14,9 @@ namespace kith::extauthz {
 
 inline constexpr absl::string_view kCheckPath = "/envoy.service.auth.v3.Authorization/Check";
 
-// A CheckRequest in its frame.
-std::string EncodeCheck(const Question& question);
+// A CheckRequest in its frame. `body_field` is where a body goes that is shown.
+enum class BodyField : uint8_t { kText, kBytes };
+std::string EncodeCheck(const Question& question, BodyField body_field = BodyField::kText);
 
 // What stands in the frame; compressed ones were not asked for.
 absl::StatusOr<absl::string_view> Unframe(absl::string_view body);

@@ -43,11 +43,15 @@ std::vector<http::Header> CheckHeaders(const Provider& provider, const Question&
   std::vector<http::Header> headers;
   for (const http::Header& header : question.headers) {
     if (!absl::EqualsIgnoreCase(header.name, "host") && MayEdit(header.name) &&
-        Shown(provider, header.name) && !IsAdditional(provider, header.name)) {
+        Shown(provider, header.name) && !IsAdditional(provider, header.name) &&
+        !absl::EqualsIgnoreCase(header.name, kPartialBody)) {
       headers.push_back({header.name, header.value});
     }
   }
   for (const auto& [name, value] : provider.additional_headers) headers.push_back({name, value});
+  if (question.shown != Question::Shown::kNothing) {
+    headers.push_back({kPartialBody, IsPartial(question)});
+  }
   return headers;
 }
 

@@ -54,6 +54,18 @@ absl::Status CheckAdditional(const std::vector<std::pair<std::string, std::strin
   return absl::OkStatus();
 }
 
+absl::Status TakeBody(const meshconfig::v1::EnvoyExternalAuthorizationRequestBody& from,
+                      Provider::Body& body) {
+  constexpr absl::string_view kField = "includeRequestBodyInCheck.maxRequestBytes";
+  if (from.max_request_bytes() < 1 || from.max_request_bytes() > Provider::Body::kMaxBytes) {
+    return Invalid(kField, absl::StrCat("must be 1 to ", Provider::Body::kMaxBytes));
+  }
+  body.max_bytes = from.max_request_bytes();
+  body.partial = from.allow_partial_message();
+  body.as_bytes = from.pack_as_bytes();
+  return absl::OkStatus();
+}
+
 // What both kinds have.
 template <typename Message>
 absl::Status TakeCommon(const Message& from, Provider& provider) {
@@ -68,6 +80,9 @@ absl::Status TakeCommon(const Message& from, Provider& provider) {
     if (provider.timeout <= absl::ZeroDuration() || provider.timeout > absl::Hours(1)) {
       return Invalid("timeout", "must be more than 0 and at most 1 h");
     }
+  }
+  if (from.has_include_request_body_in_check()) {
+    KITH_RETURN_IF_ERROR(TakeBody(from.include_request_body_in_check(), provider.body));
   }
   provider.fail_open = from.fail_open();
   if (!from.status_on_error().empty() &&
@@ -100,6 +115,10 @@ absl::StatusOr<Provider> Provider::From(const meshconfig::v1::ExtensionProvider&
   const auto& http = from.envoy_ext_authz_http();
   provider.protocol = Protocol::kHttp;
   KITH_RETURN_IF_ERROR(base::Annotate(TakeCommon(http, provider), "envoyExtAuthzHttp"));
+  if (provider.body.as_bytes) {
+    return Invalid("envoyExtAuthzHttp.includeRequestBodyInCheck.packAsBytes",
+                   "means something to gRPC authorizers only");
+  }
   if (!http.path_prefix().empty() && !absl::StartsWith(http.path_prefix(), "/")) {
     return Invalid("envoyExtAuthzHttp.pathPrefix", "must begin with \"/\"");
   }

@@ -26,6 +26,17 @@ struct Provider {
   absl::Duration timeout = absl::Seconds(600);
   bool fail_open = false;     // Whether its failures let requests pass.
   int status_on_error = 403;  // What is answered when they do not.
+
+  // What it is shown of a request's body.
+  struct Body {
+    static constexpr uint32_t kMaxBytes = 1024 * 1024;
+    uint32_t max_bytes = 0;  // 0: nothing.
+    bool partial = false;    // The beginning of longer ones; otherwise they are refused.
+    bool as_bytes = false;   // kGrpc only: in raw_body.
+    friend bool operator==(const Body&, const Body&) = default;
+  };
+  Body body;
+
   // kHttp only. A "*" at the end of a header's name makes it a prefix, one at its beginning a
   // suffix.
   std::string path_prefix;

@@ -24,7 +24,17 @@ struct Question {
   absl::string_view id;  // Its x-request-id.
   absl::Span<const http::Header> headers;
   http::Framing framing;
+  // What the provider is shown of the body.
+  enum class Shown : uint8_t { kNothing, kWhole, kBeginning };
+  Shown shown = Shown::kNothing;
+  absl::string_view body;
 };
+
+// Says to an authorizer that is shown bodies whether this one is cut: "true" or "false".
+inline constexpr absl::string_view kPartialBody = "x-envoy-auth-partial-body";
+inline absl::string_view IsPartial(const Question& question) {
+  return question.shown == Question::Shown::kBeginning ? "true" : "false";
+}
 
 // What becomes of one header of the request before it goes on.
 struct HeaderEdit {

@@ -67,7 +67,8 @@ class Authorizer::Call final : public event::Deletable, private ResponseSink {
   const Provider& provider() const { return authorizer_->provider_; }
 
   void WriteGrpc(const Question& question) {
-    body_ = extauthz::EncodeCheck(question);
+    body_ = extauthz::EncodeCheck(question, provider().body.as_bytes ? extauthz::BodyField::kBytes
+                                                                     : extauthz::BodyField::kText);
     const std::string host = provider().where();
     const std::string length = absl::StrCat(body_.size());
     const std::string timeout =
@@ -88,7 +89,10 @@ class Authorizer::Call final : public event::Deletable, private ResponseSink {
     head.method = question.request->method;
     head.headers = extauthz::CheckHeaders(provider(), question);
     head.headers.push_back({"host", question.request->host});
-    head.headers.push_back({"content-length", "0"});
+    body_ = std::string(question.body);
+    const std::string length = absl::StrCat(body_.size());
+    head.headers.push_back({"content-length", length});
+    if (!body_.empty()) head.framing = {http::BodyKind::kLength, body_.size()};
     const std::string path = absl::StrCat(provider().path_prefix, question.request->target);
     request_.Assign(head, path, {}, {});
   }

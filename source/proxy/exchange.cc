@@ -74,8 +74,27 @@ void Exchange::Apply(Routing routing) {
       break;
     case Routing::Verdict::kPending:
       waiting_ = std::move(routing.waiting);
+      if (routing.reader != nullptr) Collect(*routing.reader);
       break;
   }
+}
+
+void Exchange::Collect(BodyReader& reader) {
+  phase_ = Phase::kCollecting;
+  kept_ = std::make_unique<KeptBody>(KeptBody{.reader = &reader, .bytes = {}, .trailers = {}});
+  if (http::Find(request_.headers(), "expect") == nullptr) return;
+  // Nobody else would tell the client to go on before the verdict (RFC 9110 §10.1.1).
+  http::ResponseHead go_on;
+  go_on.status = 100;
+  downstream_.SendResponseHead(go_on);
+  const std::string path(request_.path());
+  request_.Edit(path, {"expect"}, {});
+}
+
+void Exchange::ShowBody(BodyReader::Extent extent) {
+  phase_ = Phase::kDeciding;
+  const absl::string_view bytes = kept_->bytes;
+  kept_->reader->OnBody(bytes.substr(0, kept_->reader->wanted()), extent);
 }
 
 void Exchange::StartAttempt() {
@@ -140,11 +159,25 @@ void Exchange::ForwardOver(const Endpoint::Leg& leg) {
   record_.reason = Reason::kNone;
   record_.detail.clear();
   leg_->SendHead(request_, *this);
-  if (request_complete_) leg_->SendEnd({});
+  if (kept_ != nullptr) {
+    leg_->SendBody(absl::MakeConstSpan(reinterpret_cast<const uint8_t*>(kept_->bytes.data()),
+                                       kept_->bytes.size()));
+  }
+  if (!request_complete_) return;
+  std::vector<http::Header> trailers;
+  if (kept_ != nullptr) {
+    for (const auto& [name, value] : kept_->trailers) trailers.push_back({name, value});
+  }
+  SendEnd(trailers);
 }
 
 void Exchange::TakeRequestBody(absl::Span<const uint8_t> bytes) {
   record_.request_bytes += bytes.size();
+  if (phase_ == Phase::kCollecting) {
+    kept_->bytes.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    if (kept_->bytes.size() > kept_->reader->wanted()) ShowBody(BodyReader::Extent::kBeginning);
+    return;
+  }
   if (phase_ != Phase::kForwarding) return;
   body_sent_ = true;
   leg_->SendBody(bytes);
@@ -152,7 +185,17 @@ void Exchange::TakeRequestBody(absl::Span<const uint8_t> bytes) {
 
 void Exchange::TakeRequestEnd(absl::Span<const http::Header> trailers) {
   request_complete_ = true;
-  if (phase_ != Phase::kForwarding) return;
+  if (phase_ == Phase::kCollecting) {
+    for (const http::Header& trailer : trailers) {
+      kept_->trailers.emplace_back(trailer.name, trailer.value);
+    }
+    ShowBody(BodyReader::Extent::kWhole);
+    return;
+  }
+  if (phase_ == Phase::kForwarding) SendEnd(trailers);
+}
+
+void Exchange::SendEnd(absl::Span<const http::Header> trailers) {
   // Applications may merge trailers into the headers.
   const auto is_dropped = [](const http::Header& trailer) {
     for (absl::string_view name : PeerHeaders::Dropped()) {
@@ -336,6 +379,8 @@ void Exchange::RefuseUnread(int status, absl::string_view detail) {
 absl::Duration Exchange::patience() const {
   const Timeouts& timeouts = worker_.options.timeouts;
   switch (phase_) {
+    case Phase::kCollecting:
+      return timeouts.idle;
     case Phase::kForwarding:
       if (!response_begun_ && request_complete_ && timeouts.response > absl::ZeroDuration()) {
         return timeouts.response;
@@ -352,6 +397,8 @@ void Exchange::OnOutOfPatience() {
   if (phase_ == Phase::kForwarding && !response_begun_) {
     RecordOutcome(mesh::Outcome::kGatewayError);
     Fail(504, Reason::kUpstreamTimeout, "no response in time");
+  } else if (phase_ == Phase::kCollecting) {
+    Fail(408, Reason::kIdleTimeout, "the rest of a body that an authorizer is shown did not come");
   } else {
     Break(Reason::kUpstreamTimeout, "nothing moved for too long");
   }
@@ -400,6 +447,7 @@ void Exchange::StartRecord() {
 
 void Exchange::Report() {
   phase_ = Phase::kNone;
+  kept_ = nullptr;
   record_.duration = std::max(worker_.options.clock->Now() - record_.started, absl::ZeroDuration());
   session_.OnRequestDone(record_);
   LeaveEndpoint();

@@ -45,6 +45,16 @@ struct RequestRecord {
   const ConnectionFacts* upstream = nullptr;  // Of the connection it went over.
 };
 
+// A verdict that wants the beginning of the request's body first.
+class BodyReader : public event::Deletable {
+ public:
+  enum class Extent : uint8_t { kWhole, kBeginning };
+  virtual size_t wanted() const = 0;
+  // Once: all of the body, or its first wanted() bytes. They stay until the verdict, which is not
+  // given before this returned.
+  virtual void OnBody(absl::string_view body, Extent extent) = 0;
+};
+
 // Whether a request goes on.
 struct Routing {
   enum class Verdict : uint8_t { kForward, kRefuse, kPending };
@@ -62,6 +72,10 @@ struct Routing {
   static Routing Pending(std::unique_ptr<event::Deletable> waiting) {
     return {Verdict::kPending, 0, std::move(waiting), nullptr};
   }
+  static Routing AfterBody(std::unique_ptr<BodyReader> waiting) {
+    BodyReader* const reader = waiting.get();
+    return {Verdict::kPending, 0, std::move(waiting), nullptr, {}, reader};
+  }
 
   Verdict verdict = Verdict::kForward;
   int status = 0;  // Of a refusal.
@@ -69,6 +83,7 @@ struct Routing {
   std::unique_ptr<Reply> reply;  // To a refusal; null: what its status says.
   // Of a request that goes on: what its response gains.
   std::vector<std::pair<std::string, std::string>> response_headers = {};
+  BodyReader* reader = nullptr;  // `waiting`, if it wants the body first.
 };
 
 // The session around a connection: policy, destination, observation.
@@ -161,6 +176,7 @@ class Exchange final : private ResponseSink {
  private:
   enum class Phase : uint8_t {
     kNone,        // No request.
+    kCollecting,  // Its verdict wants the beginning of its body first.
     kDeciding,    // Its verdict is still to come.
     kConnecting,  // It waits for a leg.
     kForwarding,  // It goes over leg_.
@@ -175,7 +191,17 @@ class Exchange final : private ResponseSink {
   void OnResponseFailed(const Failure& failure) override;
   void OnRequestDrained() override { downstream_.OnRequestFlows(); }
 
+  // What a verdict has been shown goes on from here, behind the head.
+  struct KeptBody {
+    BodyReader* reader;
+    std::string bytes;
+    std::vector<std::pair<std::string, std::string>> trailers;
+  };
+
   void StartRecord();
+  void Collect(BodyReader& reader);
+  void ShowBody(BodyReader::Extent extent);
+  void SendEnd(absl::Span<const http::Header> trailers);
   void Apply(Routing routing);
   void OnDecided(Routing routing);
   void StartAttempt();
@@ -199,6 +225,7 @@ class Exchange final : private ResponseSink {
   StoredRequest request_;
   RequestRecord record_;
   std::vector<std::pair<std::string, std::string>> response_headers_;  // That are added to it.
+  std::unique_ptr<KeptBody> kept_;                                     // Null: nothing is kept.
   std::shared_ptr<Endpoint> endpoint_;
   std::vector<std::shared_ptr<Endpoint>> tried_;
   std::unique_ptr<event::Deletable> waiting_;  // For a verdict or a leg.

@@ -7,7 +7,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "source/event/timer.h"
 #include "source/jwt/authentication.h"
+#include "source/proxy/authorizer.h"
 #include "source/proxy/custom.h"
 
 namespace kith::proxy {
@@ -161,28 +163,67 @@ Reply ReplyOf(const extauthz::Verdict& verdict, const StoredRequest& request) {
   return reply;
 }
 
-// A request whose authorizer is being asked.
-class Waiting final : public event::Deletable {
+// What the authorizer is shown of this request's body. What may become another protocol has none
+// that ends.
+extauthz::Provider::Body BodyShown(WorkerState& worker, const policy::CustomMatch& match,
+                                   const StoredRequest& request) {
+  const Authorizer* const authorizer = worker.authorizers->Find(match.provider);
+  if (authorizer == nullptr || request.switches() != StoredRequest::Switch::kNone) return {};
+  return authorizer->provider().body;
+}
+
+bool IsTooLarge(const extauthz::Provider::Body& shown, const http::Framing& framing) {
+  return shown.max_bytes > 0 && !shown.partial && framing.kind == http::BodyKind::kLength &&
+         framing.length > shown.max_bytes;
+}
+
+Routing BodyTooLarge(const Case& of) {
+  of.record.reason = Reason::kRequestTooLarge;
+  of.record.detail = "the body is longer than an external authorizer may be shown";
+  return Routing::Refuse(Reply::Refusal(413, "the body is too large", of.request.headers()));
+}
+
+using Shown = extauthz::Question::Shown;
+
+// A request whose authorizer is being asked, with its body or without.
+class Waiting final : public BodyReader {
  public:
   Waiting(WorkerState& worker, const Case& of, const policy::CustomMatch& match,
-          HttpSession::Decided decided)
+          const extauthz::Provider::Body& shown, HttpSession::Decided decided)
       : worker_(worker),
         case_(of),
         config_(worker.config),
+        match_(match),
         provider_(match.provider),
-        decided_(std::move(decided)) {
-    const policy::Request request = RequestOf(worker, *config_.policies, of);
+        shown_(shown),
+        decided_(std::move(decided)) {}
+
+  void Ask(absl::string_view body, Shown shown) {
+    const policy::Request request = RequestOf(worker_, *config_.policies, case_);
     CustomQuestion question;
     question.policies = config_.policies;
-    question.match = match;
+    question.match = match_;
     question.question.request = &request;
-    question.question.own_principal = of.own_principal;
-    question.question.time = of.record.started;
-    question.question.id = of.record.request_id;
-    question.question.headers = of.request.headers();
-    question.question.framing = of.request.framing();
-    asking_ = AskCustom(worker, std::move(question),
+    question.question.own_principal = case_.own_principal;
+    question.question.time = case_.record.started;
+    question.question.id = case_.record.request_id;
+    question.question.headers = case_.request.headers();
+    question.question.framing = case_.request.framing();
+    question.question.shown = shown;
+    question.question.body = body;
+    asking_ = AskCustom(worker_, std::move(question),
                         [this](CustomAnswer answer) { OnAnswer(std::move(answer)); });
+  }
+
+  // BodyReader
+  size_t wanted() const override { return shown_.max_bytes; }
+  void OnBody(absl::string_view body, Extent extent) override {
+    if (extent == Extent::kWhole) return Ask(body, Shown::kWhole);
+    if (shown_.partial) return Ask(body, Shown::kBeginning);
+    // A verdict never comes within the call.
+    soon_ = std::make_unique<event::Timer>(
+        worker_.loop, [this] { std::exchange(decided_, nullptr)(BodyTooLarge(case_)); });
+    soon_->Start(absl::ZeroDuration());
   }
 
  private:
@@ -206,9 +247,12 @@ class Waiting final : public event::Deletable {
 
   WorkerState& worker_;
   const Case case_;
-  const Config config_;  // That asked.
+  const Config config_;  // That asked; what match_ borrows from.
+  const policy::CustomMatch match_;
   const std::string provider_;
+  const extauthz::Provider::Body shown_;
   HttpSession::Decided decided_;
+  std::unique_ptr<event::Timer> soon_;
   std::unique_ptr<event::Deletable> asking_;
 };
 
@@ -218,7 +262,12 @@ Routing JudgeRequest(WorkerState& worker, const Case& of, HttpSession::Decided d
   const policy::PolicySet& policies = *worker.config.policies;
   if (policies.asks()) {
     if (const auto match = policies.MatchCustom(RequestOf(worker, policies, of)); match) {
-      return Routing::Pending(std::make_unique<Waiting>(worker, of, *match, std::move(decided)));
+      const auto shown = BodyShown(worker, *match, of.request);
+      if (IsTooLarge(shown, of.request.framing())) return BodyTooLarge(of);
+      auto waiting = std::make_unique<Waiting>(worker, of, *match, shown, std::move(decided));
+      if (shown.max_bytes > 0) return Routing::AfterBody(std::move(waiting));
+      waiting->Ask({}, Shown::kNothing);
+      return Routing::Pending(std::move(waiting));
     }
   }
   return JudgeBy(worker, worker.config, of);

@@ -16,10 +16,10 @@ using testing::HasSubstr;
 
 class EncodeCheckTest : public testing::Test {
  protected:
-  CheckRequest Encode() {
+  CheckRequest Encode(BodyField body_field = BodyField::kText) {
     question_.request = &request_;
     question_.time = absl::FromUnixNanos(1'700'000'000'250'000'000);
-    const std::string framed = EncodeCheck(question_);
+    const std::string framed = EncodeCheck(question_, body_field);
     const auto message = Unframe(framed);
     CheckRequest check;
     EXPECT_TRUE(message.ok() &&
@@ -71,6 +71,23 @@ TEST_F(EncodeCheckTest, TellsOfARequestAndItsPeers) {
   EXPECT_EQ(http.headers().at("x-latin"), "caf!") << "a protobuf string is UTF-8";
   EXPECT_EQ(http.headers().at(":path"), "/a?b=c");
   EXPECT_EQ(http.headers().count("host"), 0u);
+}
+
+TEST_F(EncodeCheckTest, ShowsABodyAsTextOrAsBytes) {
+  request_.kind = policy::Request::Kind::kHttp;
+  const std::vector<http::Header> forged = {{"X-Envoy-Auth-Partial-Body", "maybe"}};
+  question_.headers = forged;
+  question_.body = "caf\xe9";
+  question_.shown = Question::Shown::kBeginning;
+  auto http = Encode().attributes().request().http();
+  EXPECT_EQ(http.body(), "caf!");
+  EXPECT_EQ(http.raw_body(), "");
+  EXPECT_EQ(http.headers().at("x-envoy-auth-partial-body"), "true");
+  question_.shown = Question::Shown::kWhole;
+  http = Encode(BodyField::kBytes).attributes().request().http();
+  EXPECT_EQ(http.body(), "");
+  EXPECT_EQ(http.raw_body(), "caf\xe9");
+  EXPECT_EQ(http.headers().at("x-envoy-auth-partial-body"), "false");
 }
 
 TEST_F(EncodeCheckTest, SaysThatABodyOfUnknownLengthFollows) {

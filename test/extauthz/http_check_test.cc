@@ -46,6 +46,10 @@ TEST(ProviderTest, NamesTheFieldThatIsWrong) {
       {"include_request_headers_in_check: 'a:'", "includeRequestHeadersInCheck[0]"},
       {"include_additional_headers_in_check { key: 'host' value: 'x' }",
        "includeAdditionalHeadersInCheck"},
+      {"include_request_body_in_check {}", "includeRequestBodyInCheck.maxRequestBytes"},
+      {"include_request_body_in_check { max_request_bytes: 1048577 }", "maxRequestBytes"},
+      {"include_request_body_in_check { max_request_bytes: 1 pack_as_bytes: true }",
+       "includeRequestBodyInCheck.packAsBytes"},
   };
   for (const auto& [text, field] : cases) {
     const auto provider = Provider::From(Parse(text));
@@ -80,6 +84,18 @@ TEST(CheckHeadersTest, ShowsWhatIsChosenAndNothingElse) {
   }
   EXPECT_THAT(shown, UnorderedElementsAre(Pair("Authorization", "Bearer t"), Pair("X-Ext-A", "1"),
                                           Pair("Cookie", "c"), Pair("x-fixed", "ours")));
+}
+
+TEST(CheckHeadersTest, SaysWhetherAShownBodyIsCut) {
+  const Provider provider = Make("include_request_headers_in_check: 'x-envoy-*'");
+  const std::vector<http::Header> headers = {{"X-Envoy-Auth-Partial-Body", "false"}};
+  Question question;
+  question.headers = headers;
+  EXPECT_TRUE(CheckHeaders(provider, question).empty());
+  question.shown = Question::Shown::kBeginning;
+  const auto shown = CheckHeaders(provider, question);
+  ASSERT_EQ(shown.size(), 1u);
+  EXPECT_EQ(shown[0].value, "true");
 }
 
 TEST(ForgeableTest, NamesWhatTheAuthorizerCouldHaveSetInEverySpelling) {

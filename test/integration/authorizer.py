@@ -50,6 +50,15 @@ class Grpc:
             if attributes.source.principal.endswith("/sa/intruder"):
                 response.status.code = 7
             return response
+        if path.startswith("/body"):
+            http = attributes.request.http
+            body = http.raw_body or http.body.encode()
+            if b"please" not in body:
+                response.status.code = 7
+                return response
+            add(response.ok_response.headers, "x-shown", f"{len(body)} "
+                f"{'raw' if http.raw_body else 'text'} {http.headers['x-envoy-auth-partial-body']}")
+            return response
         if path.startswith("/slow"):
             print(path, flush=True)
             time.sleep(5)
@@ -81,6 +90,11 @@ class Http(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         path = self.path
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        if path.startswith("/check/body"):
+            partial = self.headers["x-envoy-auth-partial-body"]
+            return self.answer(200 if b"please" in body else 403,
+                               {"x-shown": f"{len(body)} http {partial}"})
         if not path.startswith("/check/") or self.headers.get("x-private"):
             return self.answer(500)  # Shown what it should not see.
         if path.startswith("/check/broken"):
