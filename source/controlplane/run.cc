@@ -124,11 +124,12 @@ absl::Status Run(const Settings& settings) {
   for (const TrustedIssuer& issuer : issuers) local_issuers.push_back(issuer.issuer);
   const JwtVerifier local_verifier(std::move(issuers));
   // And a cluster's own.
-  const ApiClient api(settings.kubernetes.value_or(ApiClient::Options()));
+  const kubernetes::ApiClient api(settings.kubernetes.value_or(kubernetes::ApiClient::Options()));
   // A call waits for it on a thread of gRPC's.
-  ApiClient::Options review_options = settings.kubernetes.value_or(ApiClient::Options());
+  kubernetes::ApiClient::Options review_options =
+      settings.kubernetes.value_or(kubernetes::ApiClient::Options());
   review_options.timeout = absl::Seconds(5);
-  const ApiClient reviews(review_options);
+  const kubernetes::ApiClient reviews(review_options);
   const TokenReviewVerifier cluster_verifier(
       {.client = &reviews, .audience = token_options.audience});
   const EitherVerifier either_verifier(local_verifier, std::move(local_issuers), cluster_verifier);
@@ -154,7 +155,9 @@ absl::Status Run(const Settings& settings) {
                   .observer = &loop_metrics});
   KeyKeeper keys(*loop, std::move(key_options), [&] { hub.SetState(keys.Resolve()); });
   net::Resolver resolver(*loop);
+  LatestMesh latest_mesh;
   const auto tell = [&](const std::shared_ptr<const MeshState>& mesh) {
+    latest_mesh.Set(mesh);
     keys.SetState(mesh);
     hub.SetState(keys.Resolve());
   };
@@ -259,9 +262,13 @@ absl::Status Run(const Settings& settings) {
   // What the Kubernetes API server asks.
   std::unique_ptr<Webhook> webhook;
   if (settings.webhook.has_value()) {
+    std::vector<std::string> federated;
+    for (const auto& entry : settings.federation.entries) federated.push_back(entry.trust_domain);
     KITH_ASSIGN_OR_RETURN(webhook, Webhook::Create(*loop, {.address = settings.webhook->address,
                                                            .injection = settings.webhook->injection,
                                                            .policy = settings.policy,
+                                                           .federated_trust_domains = federated,
+                                                           .mesh = &latest_mesh,
                                                            .certificate = serving.get(),
                                                            .metrics = &metrics}));
     base::Log(base::LogLevel::kInfo, "webhook", "serving",

@@ -81,12 +81,13 @@ absl::StatusOr<Settings::Webhook> ReadWebhook(const kith::config::v1::ControlPla
   return webhook;
 }
 
-absl::StatusOr<ApiClient::Options> ReadKubernetes(kith::config::v1::Kubernetes& cluster) {
+absl::StatusOr<kubernetes::ApiClient::Options> ReadKubernetes(
+    kith::config::v1::Kubernetes& cluster) {
   SetDefault(cluster.mutable_roots_config_map(), "kith-root-cert");
   SetDefault(cluster.mutable_webhook_configuration(), "kith");
-  ApiClient::Options options;
+  kubernetes::ApiClient::Options options;
   if (cluster.server().empty()) {
-    auto found = ApiClient::Options::InCluster();
+    auto found = kubernetes::ApiClient::Options::InCluster();
     if (!found.ok()) return Invalid("kubernetes.server", found.status().message());
     options = *std::move(found);
   } else {

@@ -1,11 +1,14 @@
 #include "source/controlplane/kubernetes/documents.h"
 
 #include "absl/strings/str_cat.h"
-#include "source/controlplane/kubernetes/json_read.h"
+#include "source/kubernetes/json_read.h"
 
 namespace kith::controlplane {
 namespace {
 
+using kubernetes::Find;
+using kubernetes::ParseJson;
+using kubernetes::Text;
 using nlohmann::json;
 
 // What the registry's documents have of metadata.

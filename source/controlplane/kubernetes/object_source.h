@@ -13,10 +13,10 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "source/controlplane/kubernetes/api_client.h"
 #include "source/controlplane/kubernetes/reflector.h"
 #include "source/event/loop.h"
 #include "source/event/timer.h"
+#include "source/kubernetes/api_client.h"
 
 namespace kith::controlplane {
 
@@ -24,7 +24,7 @@ class ObjectSource {
  public:
   using Documents = std::map<std::string, std::string>;
   struct Options {
-    const ApiClient* client = nullptr;
+    const kubernetes::ApiClient* client = nullptr;
     absl::Duration first_lists = absl::Seconds(60);
     // Changes that come together are given together.
     absl::Duration gather = absl::Milliseconds(100);

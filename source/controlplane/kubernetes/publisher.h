@@ -14,14 +14,14 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "source/controlplane/kubernetes/api_client.h"
+#include "source/kubernetes/api_client.h"
 
 namespace kith::controlplane {
 
 class RootsPublisher {
  public:
   struct Options {
-    const ApiClient* client = nullptr;
+    const kubernetes::ApiClient* client = nullptr;
     std::string roots_pem;
     std::string config_map = "kith-root-cert";
     std::string webhooks = "kith";  // The name of both webhook configurations; empty: none.

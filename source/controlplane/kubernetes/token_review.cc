@@ -10,13 +10,16 @@
 #include "nlohmann/json.hpp"
 #include "source/base/status.h"
 #include "source/controlplane/ca/refusal.h"
-#include "source/controlplane/kubernetes/json_read.h"
 #include "source/jwt/token.h"
+#include "source/kubernetes/json_read.h"
 #include "source/x509/hash_chain.h"
 
 namespace kith::controlplane {
 namespace {
 
+using kubernetes::Find;
+using kubernetes::ParseJson;
+using kubernetes::Text;
 using nlohmann::json;
 
 absl::Status Refused(Refusal refusal, absl::string_view why) {
