@@ -37,7 +37,9 @@
 #include "source/controlplane/issuer_keys.h"
 #include "source/controlplane/keys/key_fetch.h"
 #include "source/controlplane/keys/key_keeper.h"
+#include "source/controlplane/kubernetes/leader_lease.h"
 #include "source/controlplane/kubernetes/object_source.h"
+#include "source/controlplane/kubernetes/pod_book.h"
 #include "source/controlplane/kubernetes/publisher.h"
 #include "source/controlplane/kubernetes/token_review.h"
 #include "source/controlplane/metrics.h"
@@ -132,7 +134,10 @@ absl::Status Run(const Settings& settings) {
   const kubernetes::ApiClient reviews(review_options);
   const TokenReviewVerifier cluster_verifier(
       {.client = &reviews, .audience = token_options.audience});
-  const EitherVerifier either_verifier(local_verifier, std::move(local_issuers), cluster_verifier);
+  // What tokens that are believed without asking the cluster, and addresses, are compared with.
+  PodBook pods;
+  const PodBindingVerifier bound_verifier(local_verifier, pods);
+  const EitherVerifier either_verifier(bound_verifier, std::move(local_issuers), cluster_verifier);
   const TokenVerifier& verifier = settings.kubernetes.has_value()
                                       ? static_cast<const TokenVerifier&>(either_verifier)
                                       : local_verifier;
@@ -152,7 +157,12 @@ absl::Status Run(const Settings& settings) {
   Hub hub(*loop, {.mesh = settings.mesh,
                   .roster = {},
                   .roster_file = state->File("workloads.json"),
-                  .observer = &loop_metrics});
+                  .observer = &loop_metrics,
+                  .check_addresses = [&pods](const Caller& caller,
+                                             const std::vector<std::string>& addresses,
+                                             const std::string& peer_ip) {
+                    return pods.CheckAddresses(caller, addresses, peer_ip);
+                  }});
   KeyKeeper keys(*loop, std::move(key_options), [&] { hub.SetState(keys.Resolve()); });
   net::Resolver resolver(*loop);
   LatestMesh latest_mesh;
@@ -182,7 +192,7 @@ absl::Status Run(const Settings& settings) {
   std::unique_ptr<ObjectSource> objects;
   if (settings.kubernetes.has_value()) {
     KITH_ASSIGN_OR_RETURN(
-        objects, ObjectSource::Create(*loop, {.client = &api},
+        objects, ObjectSource::Create(*loop, {.client = &api, .pods = &pods},
                                       [&registry](const ObjectSource::Documents& documents) {
                                         registry->SetObjects(documents);
                                       }));
@@ -275,15 +285,24 @@ absl::Status Run(const Settings& settings) {
               {{"address", webhook->local().ToString()}});
   }
 
+  std::unique_ptr<LeaderLease> lease;
   std::unique_ptr<RootsPublisher> publisher;
   if (settings.kubernetes.has_value()) {
     const auto& cluster = settings.config.kubernetes();
+    if (!cluster.lease_namespace().empty()) {
+      lease = std::make_unique<LeaderLease>(
+          LeaderLease::Options{.client = &reviews,
+                               .name_space = cluster.lease_namespace(),
+                               .identity = LeaderLease::MakeIdentity(),
+                               .duration = absl::Seconds(cluster.lease_duration().seconds())});
+    }
     publisher = std::make_unique<RootsPublisher>(RootsPublisher::Options{
         .client = &api,
         .roots_pem = authority->trust_bundle_pem(),
         .config_map = cluster.roots_config_map(),
         .webhooks = settings.webhook.has_value() ? cluster.webhook_configuration() : "",
-        .ignored_namespaces = {}});
+        .ignored_namespaces = {},
+        .leads = [&lease] { return lease == nullptr || lease->leads(); }});
   }
 
   // The root's replacement.

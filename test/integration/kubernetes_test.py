@@ -6,6 +6,7 @@ import base64
 import json
 import pathlib
 import shutil
+import subprocess
 import tempfile
 import time
 import unittest
@@ -26,10 +27,21 @@ def token(issuer="https://cluster.example", ttl=3600, name="t"):
     return f"{part({'alg': 'RS256'})}.{part(claims)}.{'A' * 86}"
 
 
-def account(namespace, name, audiences=("kith-ca",)):
-    return {"authenticated": True, "audiences": list(audiences),
-            "user": {"username": f"system:serviceaccount:{namespace}:{name}",
-                     "groups": ["system:serviceaccounts", "system:authenticated"]}}
+def account(namespace, name, audiences=("kith-ca",), bound_to=None):
+    user = {"username": f"system:serviceaccount:{namespace}:{name}",
+            "groups": ["system:serviceaccounts", "system:authenticated"]}
+    if bound_to:
+        user["extra"] = {"authentication.kubernetes.io/pod-name": [bound_to],
+                         "authentication.kubernetes.io/pod-uid": ["u"]}
+    return {"authenticated": True, "audiences": list(audiences), "user": user}
+
+
+def make_root(certificate, key):
+    """An authority's root, as a Secret would have it."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", certificate,
+                    "-days", "20", "-subj", "/CN=root", "-addext",
+                    "keyUsage=critical,keyCertSign,cRLSign"], check=True, capture_output=True)
 
 
 def service(name, port=80, **spec):
@@ -166,6 +178,22 @@ class KubernetesTest(unittest.TestCase):
         workload.token_path.write_text(good)
         workload.await_ready()
         self.assertIn(workload.spiffe_id, json.dumps(workload.certs()))
+
+    def test_a_pod_is_at_the_addresses_that_the_cluster_says(self):
+        self.api.put("pods", pod("web-1", "web", "10.0.0.9"))
+        self.cluster.start()
+        bound = token(name="bound")
+        self.api.reviews[bound] = account("demo", "web", bound_to="web-1")
+        workload = self.cluster.add("web-1", "web", inbound=[(8080, "TCP")], start=False)
+        workload.token_path.write_text(bound)
+        workload.start()
+        mesh.await_true("it is refused", lambda: "127.0.0.1 is no address of the pod demo/web-1"
+                        in self.cluster.control_plane.log())
+        self.assertEqual(self.cluster.kithctl("status")["workloads"], [])
+        self.api.put("pods", pod("web-1", "web", "127.0.0.1"))
+        workload.await_ready()
+        audit = (self.cluster.state / "audit.jsonl").read_text()
+        self.assertIn('"caller":"demo/web pod web-1"', audit)
 
     def test_roots_and_ca_bundle_are_kept(self):
         for name in ("demo", "shop"):

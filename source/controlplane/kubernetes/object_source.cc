@@ -105,15 +105,19 @@ void ObjectSource::Start() {
     options.client = options_.client;
     options.path = kind.path;
     Reflector::Handler handler;
-    handler.replaced = [this, &kind](std::vector<Reflector::Object> objects) {
+    PodBook* const pods = absl::string_view(kind.kind) == "Pod" ? options_.pods : nullptr;
+    handler.replaced = [this, &kind, pods](const std::vector<Reflector::Object>& objects) {
+      if (pods != nullptr) pods->Replace(objects);
       shared_->Replace(kind, objects);
       NoteChange();
     };
-    handler.changed = [this, &kind](const Reflector::Object& object) {
+    handler.changed = [this, &kind, pods](const Reflector::Object& object) {
+      if (pods != nullptr) pods->Put(object);
       shared_->Put(kind, object);
       NoteChange();
     };
-    handler.removed = [this, &kind](const Reflector::Object& object) {
+    handler.removed = [this, &kind, pods](const Reflector::Object& object) {
+      if (pods != nullptr) pods->Remove(object);
       shared_->Remove(kind, object);
       NoteChange();
     };

@@ -13,6 +13,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "source/controlplane/kubernetes/pod_book.h"
 #include "source/controlplane/kubernetes/reflector.h"
 #include "source/event/loop.h"
 #include "source/event/timer.h"
@@ -25,6 +26,7 @@ class ObjectSource {
   using Documents = std::map<std::string, std::string>;
   struct Options {
     const kubernetes::ApiClient* client = nullptr;
+    PodBook* pods = nullptr;  // Kept as the pods are. May be null.
     absl::Duration first_lists = absl::Seconds(60);
     // Changes that come together are given together.
     absl::Duration gather = absl::Milliseconds(100);
