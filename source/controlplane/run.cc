@@ -41,6 +41,7 @@
 #include "source/controlplane/kubernetes/object_source.h"
 #include "source/controlplane/kubernetes/pod_book.h"
 #include "source/controlplane/kubernetes/publisher.h"
+#include "source/controlplane/kubernetes/slice_book.h"
 #include "source/controlplane/kubernetes/token_review.h"
 #include "source/controlplane/metrics.h"
 #include "source/controlplane/monitoring.h"
@@ -189,13 +190,19 @@ absl::Status Run(const Settings& settings) {
                                             names.SetState(registry->state());
                                             tell(names.state());
                                           }));
+  SliceBook slices;
   std::unique_ptr<ObjectSource> objects;
   if (settings.kubernetes.has_value()) {
     KITH_ASSIGN_OR_RETURN(
-        objects, ObjectSource::Create(*loop, {.client = &api, .pods = &pods},
+        objects, ObjectSource::Create(*loop,
+                                      {.client = &api,
+                                       .pods = &pods,
+                                       .slices = &slices,
+                                       .slices_changed = [&] { hub.SetPlaced(slices.Snapshot()); }},
                                       [&registry](const ObjectSource::Documents& documents) {
                                         registry->SetObjects(documents);
                                       }));
+    hub.SetPlaced(slices.Snapshot());
     registry->SetObjects(objects->documents());
   }
   loop_metrics.Report(*registry);

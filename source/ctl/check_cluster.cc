@@ -272,7 +272,7 @@ std::string ClusterCheck::Roots() {
               "its log says why it cannot write the ConfigMap kith-root-cert");
     return "";
   }
-  const std::string roots = Text(Find(&*found, "data"), "root-cert.pem");
+  std::string roots = Text(Find(&*found, "data"), "root-cert.pem");
   list_.Good("the control plane publishes its roots");
   CheckRoots("the control plane", roots, options_.now, list_);
   return roots;

@@ -20,6 +20,7 @@ import urllib.parse
 COLLECTIONS = {
     "pods": "/api/v1/pods",
     "services": "/api/v1/services",
+    "endpointslices": "/apis/discovery.k8s.io/v1/endpointslices",
     "namespaces": "/api/v1/namespaces",
     "authorizationpolicies": "/apis/security.istio.io/v1/authorizationpolicies",
     "peerauthentications": "/apis/security.istio.io/v1/peerauthentications",

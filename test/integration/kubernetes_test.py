@@ -59,6 +59,17 @@ def pod(name, app, ip, annotations=None, ready="True"):
                        "conditions": [{"type": "Ready", "status": ready}]}}
 
 
+def endpoint_slice(name, port, pods):
+    """pods: (name, whether it is ready); without a name it is no pod."""
+    endpoints = [{"addresses": ["127.0.0.1"], "conditions": {"ready": ready},
+                  **({"targetRef": {"kind": "Pod", "name": pod}} if pod else {})}
+                 for pod, ready in pods]
+    return {"metadata": {"name": f"{name}-x", "namespace": "demo",
+                         "labels": {"kubernetes.io/service-name": name}},
+            "addressType": "IPv4", "endpoints": endpoints,
+            "ports": [{"name": "http", "port": port, "protocol": "TCP"}]}
+
+
 class Cluster(mesh.Mesh):
     def __init__(self):
         super().__init__()
@@ -105,6 +116,46 @@ class KubernetesTest(unittest.TestCase):
         mesh.await_true("the bad policy is reported", lambda: mesh.metric(
             self.cluster.metrics_port, "kith_registry_files", state="bad") == 1)
         self.assertEqual(self.cluster.kinds()["PeerAuthentication"], 1)
+
+    def test_a_service_is_where_its_slices_say(self):
+        host = "backend.demo.svc.cluster.local"
+        application, _ = self.cluster.nginx("location / { return 200 ok; }")
+        self.api.put("services", service("backend", ports=[
+            {"name": "http", "port": 80, "targetPort": "web"}]))
+        outside = service("outside", ports=[{"name": "http", "port": 80}])
+        del outside["spec"]["selector"]
+        self.api.put("services", outside)
+        self.cluster.start()
+        self.cluster.await_kinds(Service=2)
+        self.cluster.add("backend-1", "backend", inbound=[(application, "HTTP")])
+        self.cluster.add("backend-2", "backend", inbound=[(application, "HTTP")])
+        frontend = self.cluster.add("frontend", outbound=[
+            (host, 80), ("outside.demo.svc.cluster.local", 80)])
+
+        def endpoints():
+            services = {each["host"]: each for each in frontend.status()["config"]["services"]}
+            ports = services.get(host, {}).get("ports", [{}])
+            return sorted(each["workload"] for each in ports[0].get("endpoints", []))
+
+        def answers(status, name=host):
+            mesh.await_true(f"{name} is answered {status}", lambda: mesh.request(
+                frontend.outbound[name]).status == status)
+
+        # A name in place of a port means nothing before a slice says what it is.
+        self.assertEqual(endpoints(), [])
+        self.api.put("endpointslices", endpoint_slice("backend", application, [
+            ("backend-1", True), ("backend-2", False)]))
+        mesh.await_true("the ready one", lambda: endpoints() == ["demo/backend-1"])
+        answers(200)
+        self.api.put("endpointslices", endpoint_slice("backend", application, [
+            ("backend-1", False), ("backend-2", True)]))
+        mesh.await_true("the other one", lambda: endpoints() == ["demo/backend-2"])
+        answers(200)
+        # A Service without a selector, whose endpoint is no pod, gets plaintext.
+        self.api.put("endpointslices", endpoint_slice("outside", application, [("", True)]))
+        answers(200, "outside.demo.svc.cluster.local")
+        self.api.delete("endpointslices", "demo", "outside-x")
+        answers(503, "outside.demo.svc.cluster.local")
 
     def test_lists_come_in_pages(self):
         for i in range(1203):

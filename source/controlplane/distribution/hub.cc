@@ -129,6 +129,11 @@ void Hub::SetState(std::shared_ptr<const MeshState> state) {
   MeshChanged();
 }
 
+void Hub::SetPlaced(std::shared_ptr<const PlacedEndpoints> placed) {
+  cache_.SetPlaced(std::move(placed));
+  MeshChanged();
+}
+
 void Hub::SetTrustBundle(mesh::v1::TrustBundle bundle) {
   bundle_generation_ = bundle.generation();
   cache_.SetTrustBundle(std::move(bundle));

@@ -71,6 +71,8 @@ class Hub {
   Hub& operator=(const Hub&) = delete;
 
   void SetState(std::shared_ptr<const MeshState> state);
+  // Who serves the cluster's Services.
+  void SetPlaced(std::shared_ptr<const PlacedEndpoints> placed);
   // Of the own trust domain.
   void SetTrustBundle(mesh::v1::TrustBundle bundle);
   // Certificate revocation lists of the trust domain's issuers, DER.
