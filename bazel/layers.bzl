@@ -5,8 +5,8 @@ LAYERS = [
     ["capture", "config", "event", "telemetry"],
     ["net", "mesh"],
     ["tls", "http", "policy", "x509", "inject"],
-    ["identity", "jwt", "ratelimit", "extauthz"],
-    ["control", "proxy"],
+    ["identity", "jwt", "ratelimit", "extauthz", "https"],
+    ["control", "proxy", "kubernetes"],
     ["sidecar", "controlplane", "ctl"],
 ]
 

@@ -17,7 +17,8 @@ KITH_DEMO_PACKAGES=(curl jq nginx-light openssl wrk)
 KITH_TEST_PACKAGES=(
   apache2 binutils clang-format-14 clang-tidy-14 curl faketime golang-go haproxy iproute2 iptables
   libbenchmark-dev libgmock-dev libgtest-dev nftables nghttp2-client nginx-light nodejs openssl python3
-  python3-cryptography python3-grpcio python3-jsonpatch python3-jsonschema python3-protobuf python3-yaml
+  python3-cryptography python3-grpcio python3-jsonpatch python3-jsonschema python3-kubernetes
+  python3-protobuf python3-yaml
   tcpdump
 )
 

@@ -37,8 +37,11 @@
 #include "source/controlplane/issuer_keys.h"
 #include "source/controlplane/keys/key_fetch.h"
 #include "source/controlplane/keys/key_keeper.h"
+#include "source/controlplane/kubernetes/leader_lease.h"
 #include "source/controlplane/kubernetes/object_source.h"
+#include "source/controlplane/kubernetes/pod_book.h"
 #include "source/controlplane/kubernetes/publisher.h"
+#include "source/controlplane/kubernetes/slice_book.h"
 #include "source/controlplane/kubernetes/token_review.h"
 #include "source/controlplane/metrics.h"
 #include "source/controlplane/monitoring.h"
@@ -124,14 +127,18 @@ absl::Status Run(const Settings& settings) {
   for (const TrustedIssuer& issuer : issuers) local_issuers.push_back(issuer.issuer);
   const JwtVerifier local_verifier(std::move(issuers));
   // And a cluster's own.
-  const ApiClient api(settings.kubernetes.value_or(ApiClient::Options()));
+  const kubernetes::ApiClient api(settings.kubernetes.value_or(kubernetes::ApiClient::Options()));
   // A call waits for it on a thread of gRPC's.
-  ApiClient::Options review_options = settings.kubernetes.value_or(ApiClient::Options());
+  kubernetes::ApiClient::Options review_options =
+      settings.kubernetes.value_or(kubernetes::ApiClient::Options());
   review_options.timeout = absl::Seconds(5);
-  const ApiClient reviews(review_options);
+  const kubernetes::ApiClient reviews(review_options);
   const TokenReviewVerifier cluster_verifier(
       {.client = &reviews, .audience = token_options.audience});
-  const EitherVerifier either_verifier(local_verifier, std::move(local_issuers), cluster_verifier);
+  // What tokens that are believed without asking the cluster, and addresses, are compared with.
+  PodBook pods;
+  const PodBindingVerifier bound_verifier(local_verifier, pods);
+  const EitherVerifier either_verifier(bound_verifier, std::move(local_issuers), cluster_verifier);
   const TokenVerifier& verifier = settings.kubernetes.has_value()
                                       ? static_cast<const TokenVerifier&>(either_verifier)
                                       : local_verifier;
@@ -151,10 +158,17 @@ absl::Status Run(const Settings& settings) {
   Hub hub(*loop, {.mesh = settings.mesh,
                   .roster = {},
                   .roster_file = state->File("workloads.json"),
-                  .observer = &loop_metrics});
+                  .observer = &loop_metrics,
+                  .check_addresses = [&pods](const Caller& caller,
+                                             const std::vector<std::string>& addresses,
+                                             const std::string& peer_ip) {
+                    return pods.CheckAddresses(caller, addresses, peer_ip);
+                  }});
   KeyKeeper keys(*loop, std::move(key_options), [&] { hub.SetState(keys.Resolve()); });
   net::Resolver resolver(*loop);
+  LatestMesh latest_mesh;
   const auto tell = [&](const std::shared_ptr<const MeshState>& mesh) {
+    latest_mesh.Set(mesh);
     keys.SetState(mesh);
     hub.SetState(keys.Resolve());
   };
@@ -176,13 +190,19 @@ absl::Status Run(const Settings& settings) {
                                             names.SetState(registry->state());
                                             tell(names.state());
                                           }));
+  SliceBook slices;
   std::unique_ptr<ObjectSource> objects;
   if (settings.kubernetes.has_value()) {
     KITH_ASSIGN_OR_RETURN(
-        objects, ObjectSource::Create(*loop, {.client = &api},
+        objects, ObjectSource::Create(*loop,
+                                      {.client = &api,
+                                       .pods = &pods,
+                                       .slices = &slices,
+                                       .slices_changed = [&] { hub.SetPlaced(slices.Snapshot()); }},
                                       [&registry](const ObjectSource::Documents& documents) {
                                         registry->SetObjects(documents);
                                       }));
+    hub.SetPlaced(slices.Snapshot());
     registry->SetObjects(objects->documents());
   }
   loop_metrics.Report(*registry);
@@ -259,24 +279,37 @@ absl::Status Run(const Settings& settings) {
   // What the Kubernetes API server asks.
   std::unique_ptr<Webhook> webhook;
   if (settings.webhook.has_value()) {
+    std::vector<std::string> federated;
+    for (const auto& entry : settings.federation.entries) federated.push_back(entry.trust_domain);
     KITH_ASSIGN_OR_RETURN(webhook, Webhook::Create(*loop, {.address = settings.webhook->address,
                                                            .injection = settings.webhook->injection,
                                                            .policy = settings.policy,
+                                                           .federated_trust_domains = federated,
+                                                           .mesh = &latest_mesh,
                                                            .certificate = serving.get(),
                                                            .metrics = &metrics}));
     base::Log(base::LogLevel::kInfo, "webhook", "serving",
               {{"address", webhook->local().ToString()}});
   }
 
+  std::unique_ptr<LeaderLease> lease;
   std::unique_ptr<RootsPublisher> publisher;
   if (settings.kubernetes.has_value()) {
     const auto& cluster = settings.config.kubernetes();
+    if (!cluster.lease_namespace().empty()) {
+      lease = std::make_unique<LeaderLease>(
+          LeaderLease::Options{.client = &reviews,
+                               .name_space = cluster.lease_namespace(),
+                               .identity = LeaderLease::MakeIdentity(),
+                               .duration = absl::Seconds(cluster.lease_duration().seconds())});
+    }
     publisher = std::make_unique<RootsPublisher>(RootsPublisher::Options{
         .client = &api,
         .roots_pem = authority->trust_bundle_pem(),
         .config_map = cluster.roots_config_map(),
         .webhooks = settings.webhook.has_value() ? cluster.webhook_configuration() : "",
-        .ignored_namespaces = {}});
+        .ignored_namespaces = {},
+        .leads = [&lease] { return lease == nullptr || lease->leads(); }});
   }
 
   // The root's replacement.

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -81,12 +82,24 @@ absl::StatusOr<Settings::Webhook> ReadWebhook(const kith::config::v1::ControlPla
   return webhook;
 }
 
-absl::StatusOr<ApiClient::Options> ReadKubernetes(kith::config::v1::Kubernetes& cluster) {
+constexpr char kOwnNamespace[] = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+absl::StatusOr<kubernetes::ApiClient::Options> ReadKubernetes(
+    kith::config::v1::Kubernetes& cluster) {
   SetDefault(cluster.mutable_roots_config_map(), "kith-root-cert");
   SetDefault(cluster.mutable_webhook_configuration(), "kith");
-  ApiClient::Options options;
+  if (cluster.lease_namespace().empty()) {
+    // Without the file this is no pod, and there is no Lease.
+    const auto own = config::ReadFile(kOwnNamespace);
+    if (own.ok()) cluster.set_lease_namespace(std::string(absl::StripAsciiWhitespace(*own)));
+  }
+  if (!cluster.has_lease_duration()) cluster.mutable_lease_duration()->set_seconds(15);
+  if (cluster.lease_duration().seconds() < 2 || cluster.lease_duration().nanos() != 0) {
+    return Invalid("kubernetes.leaseDuration", "must be whole seconds, at least 2s");
+  }
+  kubernetes::ApiClient::Options options;
   if (cluster.server().empty()) {
-    auto found = ApiClient::Options::InCluster();
+    auto found = kubernetes::ApiClient::Options::InCluster();
     if (!found.ok()) return Invalid("kubernetes.server", found.status().message());
     options = *std::move(found);
   } else {

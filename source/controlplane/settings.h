@@ -17,8 +17,8 @@
 #include "source/controlplane/issuer_keys.h"
 #include "source/controlplane/keys/key_fetch.h"
 #include "source/controlplane/keys/key_keeper.h"
-#include "source/controlplane/kubernetes/api_client.h"
 #include "source/inject/options.h"
+#include "source/kubernetes/api_client.h"
 #include "source/policy/policy_set.h"
 
 namespace kith::controlplane {
@@ -41,7 +41,7 @@ struct Settings {
     inject::Options injection;
   };
   absl::optional<Webhook> webhook;
-  absl::optional<ApiClient::Options> kubernetes;
+  absl::optional<kubernetes::ApiClient::Options> kubernetes;
 
   static absl::StatusOr<Settings> Load(const std::string& file);
 };

@@ -5,8 +5,10 @@
 
 #include "CLI/CLI.hpp"
 #include "source/ctl/authz_commands.h"
+#include "source/ctl/check_command.h"
 #include "source/ctl/command_line.h"
 #include "source/ctl/inject_commands.h"
+#include "source/ctl/install.h"
 
 namespace {
 
@@ -47,6 +49,8 @@ int main(int argc, char** argv) {
   kith::ctl::AddCaCommands(app, line);
   kith::ctl::AddAuthzCommands(app, line);
   kith::ctl::AddInjectCommands(app, line);
+  kith::ctl::AddInstallCommand(app, line);
+  kith::ctl::AddCheckCommand(app, line);
 
   try {
     app.parse(argc, argv);

@@ -1,7 +1,8 @@
 """A Kubernetes API server for tests: lists in pages, watches from a resourceVersion with bookmarks,
-410 for a history that is gone, TokenReview, and optimistic concurrency. It misbehaves on request.
+410 for a history that is gone, TokenReview, Leases, and optimistic concurrency. It misbehaves on request.
 
-It answers over HTTPS with a certificate for 127.0.0.1, and only whoever has the present token.
+It answers over HTTPS with a certificate for 127.0.0.1, and only whoever has the present token or a
+client certificate that it made.
 """
 
 import contextlib
@@ -12,12 +13,14 @@ import re
 import ssl
 import subprocess
 import threading
+import time
 import urllib.parse
 
 # The collections there are, by their path.
 COLLECTIONS = {
     "pods": "/api/v1/pods",
     "services": "/api/v1/services",
+    "endpointslices": "/apis/discovery.k8s.io/v1/endpointslices",
     "namespaces": "/api/v1/namespaces",
     "authorizationpolicies": "/apis/security.istio.io/v1/authorizationpolicies",
     "peerauthentications": "/apis/security.istio.io/v1/peerauthentications",
@@ -42,6 +45,11 @@ class FakeKubernetes:
         self.history = []  # (version, collection, event)
         self.watches = []  # (collection, queue)
         self.config_maps, self.webhooks, self.reviews = {}, {}, {}
+        self.leases = {}
+        self.statics = {}  # Other objects that are only read, by their path.
+        self.denied = set()  # Resources that SelfSubjectAccessReview says no to.
+        self.git_version = "v1.31.2"
+        self.clock_ahead = 0  # Seconds.
         self.lists, self.requests = [], []
         self.set_token("first")
         self._make_certificate(certificate_ip)
@@ -64,6 +72,8 @@ class FakeKubernetes:
         self.server.daemon_threads = True
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self.ca_file, self.directory / "api-key.pem")
+        context.load_verify_locations(self.ca_file)
+        context.verify_mode = ssl.CERT_OPTIONAL
         # The handshake is the connection's thread's, not the accepting one's.
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True,
                                                  do_handshake_on_connect=False)
@@ -135,6 +145,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    def date_time_string(self, timestamp=None):
+        return super().date_time_string((timestamp or time.time()) + self.kubernetes.clock_ahead)
+
     def handle(self):
         with contextlib.suppress(OSError, ValueError):
             super().handle()
@@ -157,7 +170,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         url = urllib.parse.urlsplit(self.path)
         with self.kubernetes.lock:
             self.kubernetes.requests.append((self.command, self.path))
-        if self.headers.get("Authorization") != f"Bearer {self.kubernetes.token}":
+        has_token = self.headers.get("Authorization") == f"Bearer {self.kubernetes.token}"
+        if not has_token and not self.connection.getpeercert():
             self._fail(401, "Unauthorized")
             return None, None, None
         return url.path, dict(urllib.parse.parse_qsl(url.query)), body
@@ -173,7 +187,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                                int(query["timeoutSeconds"]))
         if collection:
             return self._list(collection, query)
-        found = fake.config_maps.get(path) or fake.webhooks.get(path)
+        if path == "/version":
+            major, minor, _ = fake.git_version.lstrip("v").split(".")
+            return self._answer(200, {"major": major, "minor": minor, "gitVersion": fake.git_version})
+        found = (fake.config_maps.get(path) or fake.webhooks.get(path) or fake.leases.get(path) or
+                 fake.statics.get(path))
         return self._answer(200, found) if found else self._fail(404, f"{path} not found")
 
     def _list(self, collection, query):
@@ -227,8 +245,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if path == "/apis/authentication.k8s.io/v1/tokenreviews":
             status = fake.reviews.get(body["spec"]["token"], {"authenticated": False})
             return self._answer(201, {"kind": "TokenReview", "status": status})
+        if path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews":
+            resource = body["spec"]["resourceAttributes"]["resource"]
+            return self._answer(201, {"status": {"allowed": resource not in fake.denied}})
         if re.fullmatch(r"/api/v1/namespaces/[^/]+/configmaps", path):
             fake.config_maps[f"{path}/{body['metadata']['name']}"] = body
+            return self._answer(201, body)
+        if re.fullmatch(r"/apis/coordination.k8s.io/v1/namespaces/[^/]+/leases", path):
+            name = f"{path}/{body['metadata']['name']}"
+            with fake.lock:
+                if name in fake.leases:
+                    return self._fail(409, "already exists")
+                body["metadata"]["resourceVersion"] = "1"
+                fake.leases[name] = body
             return self._answer(201, body)
         return self._fail(404, path)
 
@@ -245,11 +274,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path, _, body = self._begin()
         if path is None:
             return
-        present = self.kubernetes.webhooks.get(path)
-        if present is None:
-            return self._fail(404, path)
-        if present["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
-            return self._fail(409, "the object has been modified")
-        body["metadata"]["resourceVersion"] += "1"
-        self.kubernetes.webhooks[path] = body
-        self._answer(200, body)
+        fake = self.kubernetes
+        objects = fake.leases if path in fake.leases else fake.webhooks
+        with fake.lock:
+            present = objects.get(path)
+            if present is None:
+                return self._fail(404, path)
+            if present["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
+                return self._fail(409, "the object has been modified")
+            body["metadata"]["resourceVersion"] += "1"
+            objects[path] = body
+        return self._answer(200, body)

@@ -1,95 +1,20 @@
 """The chart: what it renders to holds together, gives the control plane what it needs and no more,
-and configures it with what it accepts.
-
-The templates keep to a subset of Helm's language (values, toJson, if/else/end), which is rendered
-here, so that no Helm is needed.
+and configures it with what it accepts. `kithctl install` prints the same.
 """
 
-import functools
 import json
 import os
 import pathlib
-import re
 import subprocess
 import tempfile
 import unittest
 
 import jsonschema
+import kubernetes_shapes
 import mesh
 import yaml
+from chart import EVERYTHING, HA, LOADER, chart, values
 from fake_kubernetes import COLLECTIONS
-
-# The one written in C where it is there: definitions are long.
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-CHART = mesh.ROOT / "deploy" / "helm" / "kith"
-RELEASE = {"Name": "kith", "Namespace": "kith-system", "Service": "Helm"}
-CONTROL = re.compile(r"^\s*\{\{- (if (?P<condition>[.\w]+)|else|end) \}\}$")
-VALUE = re.compile(r"\{\{ (?P<json>toJson )?(?P<path>[.\w]+) \}\}")
-
-
-def merged(base, more):
-    if not isinstance(base, dict) or not isinstance(more, dict):
-        return more
-    return {**base, **{key: merged(base.get(key), value) for key, value in more.items()}}
-
-
-def values(*overrides):
-    """The chart's values with others over them, as Helm checks and merges them."""
-    result = yaml.safe_load((CHART / "values.yaml").read_text())
-    for override in overrides:
-        result = merged(result, override)
-    jsonschema.validate(result, json.loads((CHART / "values.schema.json").read_text()))
-    return result
-
-
-def render(text, scope):
-    def look_up(path):
-        found = scope
-        for part in path.strip(".").split("."):
-            found = found[part]  # A name that is not there is an error, unlike in Helm.
-        return found
-
-    lines, stack = [], []
-    for line in text.splitlines():
-        control = CONTROL.match(line)
-        if control and control["condition"]:
-            stack.append(bool(look_up(control["condition"])))
-        elif control and "else" in line:
-            stack[-1] = not stack[-1]
-        elif control:
-            stack.pop()
-        elif all(stack):
-            lines.append(VALUE.sub(lambda m: json.dumps(look_up(m["path"])) if m["json"]
-                                   else str(look_up(m["path"])), line))
-    assert not stack, "an if without its end"
-    rendered = "\n".join(lines) + "\n"
-    assert "{{" not in rendered, rendered[rendered.index("{{"):][:80]
-    return rendered
-
-
-def chart(*overrides):
-    """All objects, by (kind, name); not to be changed."""
-    return _chart(json.dumps(overrides))
-
-
-@functools.lru_cache
-def _chart(overrides):
-    scope = {"Values": values(*json.loads(overrides)), "Release": RELEASE, "Chart": {
-        "AppVersion": yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]}}
-    objects = {}
-    for template in sorted((CHART / "templates").glob("*.yaml")):
-        for document in yaml.load_all(render(template.read_text(), scope), LOADER):
-            if document:
-                key = document["kind"], document["metadata"]["name"]
-                assert key not in objects, key
-                objects[key] = document
-    return objects
-
-
-EVERYTHING = {"podDisruptionBudget": {"enabled": True}, "networkPolicy": {"enabled": True},
-              "podMonitor": {"enabled": True}, "webhook": {"takeIstioLabel": True}, "tag": "v9",
-              "imagePullSecrets": [{"name": "pull"}]}
-HA = [yaml.safe_load((CHART / "values-ha.yaml").read_text()), {"ca": {"secret": "kith-ca"}}]
 
 
 class HelmChartTest(unittest.TestCase):
@@ -116,6 +41,15 @@ class HelmChartTest(unittest.TestCase):
                     self.assertIn(("Service", client["name"]), objects)
                     self.assertIn(client["path"], ("/inject", "/validate"))
                     self.assertEqual(webhook["sideEffects"], "None")
+
+    def test_every_object_has_the_shape_that_the_api_server_takes(self):
+        for overrides in ([EVERYTHING], HA):
+            for obj in chart(*overrides).values():
+                kubernetes_shapes.check(obj)
+        wrong = json.loads(json.dumps(chart()["Deployment", "kith-controlplane"]))
+        for change in ({"replica": 1}, {"replicas": "1"}, {"selector": None}):
+            with self.assertRaises(kubernetes_shapes.WrongShape):
+                kubernetes_shapes.check({**wrong, "spec": {**wrong["spec"], **change}})
 
     def test_no_namespace_is_injected_by_two_selectors_or_its_own(self):
         for webhook in chart(EVERYTHING)["MutatingWebhookConfiguration", "kith"]["webhooks"]:
@@ -165,7 +99,7 @@ class HelmChartTest(unittest.TestCase):
         definitions = {name: crd for (kind, name), crd in chart().items()
                        if kind == "CustomResourceDefinition"}
         for plural, path in COLLECTIONS.items():
-            if path.startswith("/apis/"):
+            if path.startswith("/apis/") and not path.split("/")[2].endswith(".k8s.io"):
                 group, version = path.split("/")[2:4]
                 crd = definitions[f"{plural}.{group}"]
                 stored = next(v for v in crd["spec"]["versions"] if v["storage"])
@@ -181,6 +115,51 @@ class HelmChartTest(unittest.TestCase):
                  if kind == "CustomResourceDefinition"]
         self.assertEqual(len(kinds), 3)
         self.assertTrue(all(name.endswith(".mesh.kith.dev") for name in kinds))
+
+
+def install(*arguments):
+    return subprocess.run([mesh.KITHCTL, "install", *arguments], capture_output=True, text=True,
+                          timeout=30)
+
+
+class InstallTest(unittest.TestCase):
+    def printed(self, *arguments):
+        done = install(*arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return list(yaml.load_all(done.stdout, LOADER))
+
+    def assert_is_the_chart(self, printed, *overrides):
+        self.assertEqual({(each["kind"], each["metadata"]["name"]): each for each in printed},
+                         chart(*overrides, service="kithctl"))
+        self.assertEqual(len(printed), len(chart(*overrides)))
+
+    def test_prints_what_the_chart_renders_to(self):
+        self.assert_is_the_chart(self.printed())
+        with tempfile.TemporaryDirectory(prefix="kith-test-") as directory:
+            path = pathlib.Path(directory) / "values.yaml"
+            path.write_text(yaml.safe_dump(EVERYTHING))
+            self.assert_is_the_chart(self.printed("-f", path, "--set", "replicas=3"), EVERYTHING,
+                                     {"replicas": 3})
+        self.assert_is_the_chart(self.printed("--high-availability", "--set", "ca.secret=kith-ca"),
+                                 *HA)
+
+    def test_prints_a_list_for_programs(self):
+        items = json.loads(install("-o", "json").stdout)["items"]
+        self.assert_is_the_chart(items)
+        namespace = self.printed("--create-namespace", "--namespace", "mesh")[0]
+        self.assertEqual((namespace["kind"], namespace["metadata"]["name"]), ("Namespace", "mesh"))
+
+    def test_shows_the_values_there_are(self):
+        self.assertEqual(install("--show-values").stdout,
+                         (mesh.ROOT / "deploy/helm/kith/values.yaml").read_text())
+
+    def test_prints_nothing_for_values_that_mean_nothing(self):
+        for wrong, why in (("replica=2", "replica: is not known"), ("replicas=0", "at least 1"),
+                           ("webhook.failurePolicy=Maybe", "webhook.failurePolicy: \"Maybe\"")):
+            done = install("--set", wrong)
+            self.assertEqual((done.returncode, done.stdout), (65, ""))
+            self.assertIn(why, done.stderr)
+        self.assertEqual(install("-f", "/nowhere.yaml").returncode, 65)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import base64
 import json
 import pathlib
 import shutil
+import subprocess
 import tempfile
 import time
 import unittest
@@ -26,10 +27,21 @@ def token(issuer="https://cluster.example", ttl=3600, name="t"):
     return f"{part({'alg': 'RS256'})}.{part(claims)}.{'A' * 86}"
 
 
-def account(namespace, name, audiences=("kith-ca",)):
-    return {"authenticated": True, "audiences": list(audiences),
-            "user": {"username": f"system:serviceaccount:{namespace}:{name}",
-                     "groups": ["system:serviceaccounts", "system:authenticated"]}}
+def account(namespace, name, audiences=("kith-ca",), bound_to=None):
+    user = {"username": f"system:serviceaccount:{namespace}:{name}",
+            "groups": ["system:serviceaccounts", "system:authenticated"]}
+    if bound_to:
+        user["extra"] = {"authentication.kubernetes.io/pod-name": [bound_to],
+                         "authentication.kubernetes.io/pod-uid": ["u"]}
+    return {"authenticated": True, "audiences": list(audiences), "user": user}
+
+
+def make_root(certificate, key):
+    """An authority's root, as a Secret would have it."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", certificate,
+                    "-days", "20", "-subj", "/CN=root", "-addext",
+                    "keyUsage=critical,keyCertSign,cRLSign"], check=True, capture_output=True)
 
 
 def service(name, port=80, **spec):
@@ -45,6 +57,17 @@ def pod(name, app, ip, annotations=None, ready="True"):
             "spec": {"serviceAccountName": app, "containers": []},
             "status": {"phase": "Running", "podIP": ip,
                        "conditions": [{"type": "Ready", "status": ready}]}}
+
+
+def endpoint_slice(name, port, pods):
+    """pods: (name, whether it is ready); without a name it is no pod."""
+    endpoints = [{"addresses": ["127.0.0.1"], "conditions": {"ready": ready},
+                  **({"targetRef": {"kind": "Pod", "name": pod}} if pod else {})}
+                 for pod, ready in pods]
+    return {"metadata": {"name": f"{name}-x", "namespace": "demo",
+                         "labels": {"kubernetes.io/service-name": name}},
+            "addressType": "IPv4", "endpoints": endpoints,
+            "ports": [{"name": "http", "port": port, "protocol": "TCP"}]}
 
 
 class Cluster(mesh.Mesh):
@@ -93,6 +116,46 @@ class KubernetesTest(unittest.TestCase):
         mesh.await_true("the bad policy is reported", lambda: mesh.metric(
             self.cluster.metrics_port, "kith_registry_files", state="bad") == 1)
         self.assertEqual(self.cluster.kinds()["PeerAuthentication"], 1)
+
+    def test_a_service_is_where_its_slices_say(self):
+        host = "backend.demo.svc.cluster.local"
+        application, _ = self.cluster.nginx("location / { return 200 ok; }")
+        self.api.put("services", service("backend", ports=[
+            {"name": "http", "port": 80, "targetPort": "web"}]))
+        outside = service("outside", ports=[{"name": "http", "port": 80}])
+        del outside["spec"]["selector"]
+        self.api.put("services", outside)
+        self.cluster.start()
+        self.cluster.await_kinds(Service=2)
+        self.cluster.add("backend-1", "backend", inbound=[(application, "HTTP")])
+        self.cluster.add("backend-2", "backend", inbound=[(application, "HTTP")])
+        frontend = self.cluster.add("frontend", outbound=[
+            (host, 80), ("outside.demo.svc.cluster.local", 80)])
+
+        def endpoints():
+            services = {each["host"]: each for each in frontend.status()["config"]["services"]}
+            ports = services.get(host, {}).get("ports", [{}])
+            return sorted(each["workload"] for each in ports[0].get("endpoints", []))
+
+        def answers(status, name=host):
+            mesh.await_true(f"{name} is answered {status}", lambda: mesh.request(
+                frontend.outbound[name]).status == status)
+
+        # A name in place of a port means nothing before a slice says what it is.
+        self.assertEqual(endpoints(), [])
+        self.api.put("endpointslices", endpoint_slice("backend", application, [
+            ("backend-1", True), ("backend-2", False)]))
+        mesh.await_true("the ready one", lambda: endpoints() == ["demo/backend-1"])
+        answers(200)
+        self.api.put("endpointslices", endpoint_slice("backend", application, [
+            ("backend-1", False), ("backend-2", True)]))
+        mesh.await_true("the other one", lambda: endpoints() == ["demo/backend-2"])
+        answers(200)
+        # A Service without a selector, whose endpoint is no pod, gets plaintext.
+        self.api.put("endpointslices", endpoint_slice("outside", application, [("", True)]))
+        answers(200, "outside.demo.svc.cluster.local")
+        self.api.delete("endpointslices", "demo", "outside-x")
+        answers(503, "outside.demo.svc.cluster.local")
 
     def test_lists_come_in_pages(self):
         for i in range(1203):
@@ -166,6 +229,22 @@ class KubernetesTest(unittest.TestCase):
         workload.token_path.write_text(good)
         workload.await_ready()
         self.assertIn(workload.spiffe_id, json.dumps(workload.certs()))
+
+    def test_a_pod_is_at_the_addresses_that_the_cluster_says(self):
+        self.api.put("pods", pod("web-1", "web", "10.0.0.9"))
+        self.cluster.start()
+        bound = token(name="bound")
+        self.api.reviews[bound] = account("demo", "web", bound_to="web-1")
+        workload = self.cluster.add("web-1", "web", inbound=[(8080, "TCP")], start=False)
+        workload.token_path.write_text(bound)
+        workload.start()
+        mesh.await_true("it is refused", lambda: "127.0.0.1 is no address of the pod demo/web-1"
+                        in self.cluster.control_plane.log())
+        self.assertEqual(self.cluster.kithctl("status")["workloads"], [])
+        self.api.put("pods", pod("web-1", "web", "127.0.0.1"))
+        workload.await_ready()
+        audit = (self.cluster.state / "audit.jsonl").read_text()
+        self.assertIn('"caller":"demo/web pod web-1"', audit)
 
     def test_roots_and_ca_bundle_are_kept(self):
         for name in ("demo", "shop"):

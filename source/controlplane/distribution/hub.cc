@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "source/base/log.h"
+#include "source/base/socket_address.h"
 #include "source/controlplane/ca/state_directory.h"
 
 namespace kith::controlplane {
@@ -31,6 +32,17 @@ Workload ToWorkload(const Caller& identity, const mesh::v1::NodeMetadata& metada
   }
   for (const std::string& ip : metadata.captured_addresses()) workload.captured[ip] = ip == peer_ip;
   return workload;
+}
+
+std::vector<std::string> AddressesOf(const Workload& workload) {
+  std::vector<std::string> addresses;
+  for (const auto& [ip, proven] : workload.captured) addresses.push_back(ip);
+  for (const auto& [port, address] : workload.inbound) {
+    // It was checked when the metadata was read.
+    const auto parsed = base::SocketAddress::Parse(address);
+    if (parsed.ok()) addresses.push_back(parsed->IpString());
+  }
+  return addresses;
 }
 
 bool SameEndpoint(const Workload& a, const Workload& b) {
@@ -117,6 +129,11 @@ void Hub::SetState(std::shared_ptr<const MeshState> state) {
   MeshChanged();
 }
 
+void Hub::SetPlaced(std::shared_ptr<const PlacedEndpoints> placed) {
+  cache_.SetPlaced(std::move(placed));
+  MeshChanged();
+}
+
 void Hub::SetTrustBundle(mesh::v1::TrustBundle bundle) {
   bundle_generation_ = bundle.generation();
   cache_.SetTrustBundle(std::move(bundle));
@@ -193,6 +210,18 @@ bool Hub::TakeNode(Stream& stream, const envoy::config::core::v3::Node& node) {
     return false;
   }
   Workload workload = ToWorkload(stream.identity, *metadata, peer_ip);
+  if (options_.check_addresses != nullptr) {
+    const absl::Status owned =
+        options_.check_addresses(stream.identity, AddressesOf(workload), peer_ip);
+    if (!owned.ok()) {
+      base::Log(base::LogLevel::kWarning, "distribution", "a sidecar is refused",
+                {{"caller", stream.identity.ToString()},
+                 {"peer", stream.peer},
+                 {"error", std::string(owned.message())}});
+      End(stream.id, owned);
+      return false;
+    }
+  }
   if (stream.known && workload.name != stream.workload.name) {
     End(stream.id, absl::InvalidArgumentError(
                        "node metadata: workload: another name than before on this stream"));

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -57,6 +58,11 @@ class Hub {
     absl::Duration gather = absl::Milliseconds(10);  // Changes within this time go out together.
     const base::Clock* clock = &base::Clock::System();
     HubObserver* observer = nullptr;  // Borrowed; none counts nothing.
+    // Whether a sidecar may say that it is at these addresses; `peer_ip` is where its stream comes
+    // from. Null: any may be said. An error ends the stream.
+    std::function<absl::Status(const Caller& caller, const std::vector<std::string>& addresses,
+                               const std::string& peer_ip)>
+        check_addresses = nullptr;
   };
 
   Hub(event::Loop& loop, Options options);
@@ -65,6 +71,8 @@ class Hub {
   Hub& operator=(const Hub&) = delete;
 
   void SetState(std::shared_ptr<const MeshState> state);
+  // Who serves the cluster's Services.
+  void SetPlaced(std::shared_ptr<const PlacedEndpoints> placed);
   // Of the own trust domain.
   void SetTrustBundle(mesh::v1::TrustBundle bundle);
   // Certificate revocation lists of the trust domain's issuers, DER.

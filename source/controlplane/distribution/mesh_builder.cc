@@ -93,10 +93,24 @@ void ApplyTls(const TrafficRule& rule, mesh::v1::Service& service) {
   }
 }
 
+std::map<uint32_t, uint32_t> TargetsOf(const ServiceDefinition& definition) {
+  std::map<uint32_t, uint32_t> targets;
+  for (const PortDefinition& port : definition.ports) {
+    if (port.target_port != 0) targets[port.number] = port.target_port;
+  }
+  return targets;
+}
+
 }  // namespace
 
 MeshBuilder::MeshBuilder(MeshOptions options)
-    : options_(std::move(options)), state_(std::make_shared<MeshState>()) {}
+    : options_(std::move(options)),
+      state_(std::make_shared<MeshState>()),
+      placed_(std::make_shared<PlacedEndpoints>()) {}
+
+void MeshBuilder::SetPlaced(std::shared_ptr<const PlacedEndpoints> placed) {
+  placed_ = std::move(placed);
+}
 
 void MeshBuilder::SetState(std::shared_ptr<const MeshState> state) {
   state_ = std::move(state);
@@ -105,6 +119,12 @@ void MeshBuilder::SetState(std::shared_ptr<const MeshState> state) {
     // Of two services that claim one address, the first by name has it, always.
     for (const std::string& address : definition.addresses)
       hosts_by_address_.emplace(address, host);
+  }
+  entries_by_address_.clear();
+  for (const auto& [name_space, entries] : state_->workload_entries) {
+    for (const StaticWorkload& entry : entries) {
+      entries_by_address_.emplace(std::pair(name_space, entry.ip), &entry);
+    }
   }
   for (auto& [name_space, workloads] : workloads_) {
     for (auto& [name, known] : workloads) known.modes = ModesOf(name_space, known.workload.labels);
@@ -203,22 +223,24 @@ MeshBuilder::WorkloadView MeshBuilder::ConfigOf(const Workload& workload) const 
   return view;
 }
 
-void MeshBuilder::AddConnected(const ServiceDefinition& definition, const Known& known,
-                               mesh::v1::Service& service) const {
+void MeshBuilder::AddConnected(const ServiceDefinition& definition, const Targets& targets,
+                               const Known& known, mesh::v1::Service& service) const {
   const Workload& workload = known.workload;
   mesh::v1::Endpoint endpoint;
   std::vector<uint32_t> plaintext_ports;
   for (const PortDefinition& port : definition.ports) {
-    const auto address = workload.inbound.find(port.target_port);
+    const auto target = targets.find(port.number);
+    if (target == targets.end()) continue;
+    const auto address = workload.inbound.find(target->second);
     if (address != workload.inbound.end()) {
       (*endpoint.mutable_addresses())[port.number] = address->second;
     } else if (!workload.captured.empty()) {
       (*endpoint.mutable_addresses())[port.number] =
-          base::JoinHostPort(MainAddress(workload), port.target_port);
+          base::JoinHostPort(MainAddress(workload), target->second);
     } else {
       continue;
     }
-    if (known.modes.For(port.target_port) == MutualTLS::DISABLE) {
+    if (known.modes.For(target->second) == MutualTLS::DISABLE) {
       plaintext_ports.push_back(port.number);
     }
   }
@@ -230,19 +252,22 @@ void MeshBuilder::AddConnected(const ServiceDefinition& definition, const Known&
   *service.add_endpoints() = std::move(endpoint);
 }
 
-void MeshBuilder::AddStatic(const ServiceDefinition& definition, const StaticWorkload& workload,
-                            mesh::v1::Service& service) const {
-  mesh::v1::Endpoint& endpoint = *service.add_endpoints();
+void MeshBuilder::AddStatic(const ServiceDefinition& definition, const Targets& targets,
+                            const StaticWorkload& workload, mesh::v1::Service& service) const {
+  mesh::v1::Endpoint endpoint;
   const Modes modes = ModesOf(workload.name_space, workload.labels);
   std::vector<uint32_t> plaintext_ports;
   for (const PortDefinition& port : definition.ports) {
     const auto named = workload.ports.find(port.name);
-    const uint32_t target = named == workload.ports.end() ? port.target_port : named->second;
+    const auto usual = targets.find(port.number);
+    if (named == workload.ports.end() && usual == targets.end()) continue;
+    const uint32_t target = named == workload.ports.end() ? usual->second : named->second;
     (*endpoint.mutable_addresses())[port.number] = base::JoinHostPort(workload.ip, target);
     if (!workload.has_sidecar || modes.For(target) == MutualTLS::DISABLE) {
       plaintext_ports.push_back(port.number);
     }
   }
+  if (endpoint.addresses().empty()) return;
   endpoint.set_workload(absl::StrCat(workload.name_space, "/", workload.name));
   if (!workload.service_account.empty()) {
     endpoint.set_principal(
@@ -250,6 +275,7 @@ void MeshBuilder::AddStatic(const ServiceDefinition& definition, const StaticWor
   }
   endpoint.set_weight(workload.weight);
   SetPortTls(plaintext_ports, endpoint);
+  *service.add_endpoints() = std::move(endpoint);
 }
 
 const MeshBuilder::Known* MeshBuilder::WorkloadAt(const std::string& ip) const {
@@ -324,9 +350,14 @@ mesh::v1::Service MeshBuilder::ServiceFor(const ServiceDefinition& definition) c
   }
   for (const std::string& name : definition.subject_alt_names) service.add_subject_alt_names(name);
   for (const StaticWorkload& workload : definition.endpoints) {
-    AddStatic(definition, workload, service);
+    AddStatic(definition, TargetsOf(definition), workload, service);
   }
-  AddSelected(definition, service);
+  const auto placed = placed_->find(definition.host);
+  if (placed == placed_->end()) {
+    AddSelected(definition, service);
+  } else {
+    AddPlaced(definition, placed->second, service);
+  }
   if (rule != nullptr) ApplyTls(*rule, service);
   return service;
 }
@@ -338,19 +369,71 @@ void MeshBuilder::AddSelected(const ServiceDefinition& definition,
   if (connected != workloads_.end()) {
     for (const auto& [name, known] : connected->second) {
       if (Matches(definition.selector, known.workload.labels)) {
-        AddConnected(definition, known, service);
+        AddConnected(definition, TargetsOf(definition), known, service);
       }
     }
   }
+  AddSelectedEntries(definition, {}, service);
+}
+
+void MeshBuilder::AddSelectedEntries(const ServiceDefinition& definition,
+                                     const std::set<std::string>& placed,
+                                     mesh::v1::Service& service) const {
+  const auto connected = workloads_.find(definition.name_space);
   const auto entries = state_->workload_entries.find(definition.name_space);
   if (entries != state_->workload_entries.end()) {
     for (const StaticWorkload& workload : entries->second) {
-      if (!Matches(definition.selector, workload.labels)) continue;
+      if (!Matches(definition.selector, workload.labels) || placed.contains(workload.ip)) continue;
       // The workload speaks for itself once its sidecar is connected.
       if (connected != workloads_.end() && connected->second.contains(workload.name)) continue;
-      AddStatic(definition, workload, service);
+      AddStatic(definition, TargetsOf(definition), workload, service);
     }
   }
+}
+
+const MeshBuilder::Known* MeshBuilder::KnownAt(const std::string& name_space,
+                                               const PlacedEndpoint& endpoint) const {
+  const Known* const at = WorkloadAt(endpoint.ip);
+  if (at != nullptr && at->workload.name_space == name_space) return at;
+  const auto workloads = workloads_.find(name_space);
+  if (endpoint.pod.empty() || workloads == workloads_.end()) return nullptr;
+  const auto named = workloads->second.find(endpoint.pod);
+  return named == workloads->second.end() ? nullptr : &named->second;
+}
+
+void MeshBuilder::AddPlaced(const ServiceDefinition& definition,
+                            const std::vector<PlacedEndpoint>& endpoints,
+                            mesh::v1::Service& service) const {
+  std::set<std::string> placed, pods;
+  for (const PlacedEndpoint& endpoint : endpoints) {
+    placed.insert(endpoint.ip);
+    if (!endpoint.serves) continue;
+    // The other family of a pod that has two.
+    if (!endpoint.pod.empty() && !pods.insert(endpoint.pod).second) continue;
+    Targets targets;
+    for (const PortDefinition& port : definition.ports) {
+      const auto target = endpoint.ports.find(port.name);
+      if (target != endpoint.ports.end()) targets[port.number] = target->second;
+    }
+    if (const Known* known = KnownAt(definition.name_space, endpoint); known != nullptr) {
+      AddConnected(definition, targets, *known, service);
+      continue;
+    }
+    StaticWorkload workload;
+    workload.name_space = definition.name_space;
+    workload.name = endpoint.ip;
+    workload.ip = endpoint.ip;
+    // A pod without a sidecar, of which more is known. One with a sidecar that is not connected is
+    // left out: nobody could tell whether the right one answers.
+    const auto entry = entries_by_address_.find({definition.name_space, endpoint.ip});
+    if (entry != entries_by_address_.end()) {
+      AddStatic(definition, targets, *entry->second, service);
+    } else if (endpoint.pod.empty()) {
+      AddStatic(definition, targets, workload, service);
+    }
+  }
+  // Machines outside of the cluster that a WorkloadEntry describes.
+  if (!definition.selector.empty()) AddSelectedEntries(definition, placed, service);
 }
 
 }  // namespace kith::controlplane

@@ -16,6 +16,7 @@
 #include "kith/mesh/v1/resources.pb.h"
 #include "source/controlplane/distribution/workload.h"
 #include "source/controlplane/registry/mesh_state.h"
+#include "source/controlplane/registry/placed_endpoints.h"
 
 namespace kith::controlplane {
 
@@ -31,6 +32,8 @@ class MeshBuilder {
   explicit MeshBuilder(MeshOptions options);
 
   void SetState(std::shared_ptr<const MeshState> state);
+  // Who serves the cluster's Services, in place of whom their selectors find.
+  void SetPlaced(std::shared_ptr<const PlacedEndpoints> placed);
   // Adds or replaces the endpoint-bearing workload of this namespace and name.
   void SetWorkload(const Workload& workload);
   void RemoveWorkload(const std::string& name_space, const std::string& name);
@@ -65,16 +68,28 @@ class MeshBuilder {
   mesh::v1::Service CapturedService(const std::string& ip, const Known& known) const;
   // Null when no rule holds for it.
   const TrafficRule* RuleOf(const ServiceDefinition& definition) const;
+  // The workload's port of each of the service's; those that are not known are left out.
+  using Targets = std::map<uint32_t, uint32_t>;
   void AddSelected(const ServiceDefinition& definition, mesh::v1::Service& service) const;
-  void AddConnected(const ServiceDefinition& definition, const Known& known,
-                    mesh::v1::Service& service) const;
-  void AddStatic(const ServiceDefinition& definition, const StaticWorkload& workload,
+  // WorkloadEntries that the service selects; not those at `placed` addresses.
+  void AddSelectedEntries(const ServiceDefinition& definition, const std::set<std::string>& placed,
+                          mesh::v1::Service& service) const;
+  void AddPlaced(const ServiceDefinition& definition, const std::vector<PlacedEndpoint>& endpoints,
                  mesh::v1::Service& service) const;
+  // The connected workload of an endpoint: by its address, else by its pod's name.
+  const Known* KnownAt(const std::string& name_space, const PlacedEndpoint& endpoint) const;
+  void AddConnected(const ServiceDefinition& definition, const Targets& targets, const Known& known,
+                    mesh::v1::Service& service) const;
+  void AddStatic(const ServiceDefinition& definition, const Targets& targets,
+                 const StaticWorkload& workload, mesh::v1::Service& service) const;
 
   const MeshOptions options_;
   std::shared_ptr<const MeshState> state_;
+  std::shared_ptr<const PlacedEndpoints> placed_;
   std::map<std::string, std::map<std::string, Known>> workloads_;  // By namespace and name.
   std::map<std::string, std::string> hosts_by_address_;            // Of state_.
+  // Of state_, by namespace and address.
+  std::map<std::pair<std::string, std::string>, const StaticWorkload*> entries_by_address_;
   // Who claims an address: namespace and name.
   std::map<std::string, std::set<std::pair<std::string, std::string>>> claims_;
 };

@@ -19,6 +19,11 @@ void ResourceCache::SetState(std::shared_ptr<const MeshState> state) {
   ++config_epoch_;
 }
 
+void ResourceCache::SetPlaced(std::shared_ptr<const PlacedEndpoints> placed) {
+  builder_.SetPlaced(std::move(placed));
+  services_.clear();
+}
+
 void ResourceCache::SetWorkload(const Workload& workload) {
   builder_.SetWorkload(workload);
   services_.clear();

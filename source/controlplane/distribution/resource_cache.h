@@ -22,6 +22,7 @@ class ResourceCache {
   explicit ResourceCache(MeshOptions options);
 
   void SetState(std::shared_ptr<const MeshState> state);
+  void SetPlaced(std::shared_ptr<const PlacedEndpoints> placed);
   void SetWorkload(const Workload& workload);
   void RemoveWorkload(const std::string& name_space, const std::string& name);
   // Of the own trust domain, whose name is filled in here.

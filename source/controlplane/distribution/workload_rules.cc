@@ -56,6 +56,7 @@ std::vector<std::string> AddressesOf(const MeshState& state, std::string host, u
   std::vector<std::string> addresses;
   for (const PortDefinition& port : found->second.ports) {
     if (port.number != number) continue;
+    if (port.target_port == 0) continue;
     for (const StaticWorkload& endpoint : found->second.endpoints) {
       const auto named = endpoint.ports.find(port.name);
       addresses.push_back(base::JoinHostPort(

@@ -4,10 +4,10 @@
 #include "absl/time/clock.h"
 #include "source/base/ip.h"
 #include "source/base/status.h"
-#include "source/controlplane/https/dial.h"
-#include "source/controlplane/https/tls_socket.h"
 #include "source/http/http1_parser.h"
 #include "source/http/serialize.h"
+#include "source/https/dial.h"
+#include "source/https/tls_socket.h"
 
 namespace kith::controlplane {
 namespace {
@@ -48,10 +48,10 @@ absl::StatusOr<std::string> HttpsGet::Run() const {
     return absl::InvalidArgumentError("the URL holds what HTTP does not allow");
   }
   http::EndHead(request);
-  KITH_ASSIGN_OR_RETURN(const int fd, Dial(host, port, reach, deadline));
-  TlsSocket transport(fd, deadline);
+  KITH_ASSIGN_OR_RETURN(const int fd, https::Dial(host, port, reach, deadline));
+  https::TlsSocket transport(fd, deadline);
   if (security == Security::kTls) {
-    TlsSocket::ClientOptions options = {.host = host, .ca_file = ca_file, .verify = verify};
+    https::TlsSocket::ClientOptions options = {.host = host, .ca_file = ca_file, .verify = verify};
     if (!verify) {
       options.hint = absl::StrCat("does its certificate chain to a root in ",
                                   ca_file.empty() ? "the system's bundle" : ca_file, "?");

@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
-#include "source/controlplane/https/dial.h"
+#include "source/https/dial.h"
 
 typedef struct crypto_buffer_st CRYPTO_BUFFER;
 
@@ -20,7 +20,7 @@ namespace kith::controlplane {
 
 struct HttpsGet {
   enum class Security : uint8_t { kTls, kPlaintext };
-  using Reach = controlplane::Reach;
+  using Reach = https::Reach;
 
   std::string host;
   uint16_t port = 443;

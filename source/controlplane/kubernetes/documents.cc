@@ -1,11 +1,14 @@
 #include "source/controlplane/kubernetes/documents.h"
 
 #include "absl/strings/str_cat.h"
-#include "source/controlplane/kubernetes/json_read.h"
+#include "source/kubernetes/json_read.h"
 
 namespace kith::controlplane {
 namespace {
 
+using kubernetes::Find;
+using kubernetes::ParseJson;
+using kubernetes::Text;
 using nlohmann::json;
 
 // What the registry's documents have of metadata.
@@ -44,8 +47,11 @@ absl::optional<json> WorkloadEntry(const json& pod) {
     return absl::nullopt;
   }
   const std::string ip = Text(status, "podIP");
+  const bool takes_mutual = Text(Find(metadata, "labels"), "security.istio.io/tlsMode") == "istio";
+  // One with a sidecar that takes no mutual TLS captures nothing: only its own word says where it
+  // is reached.
   if (ip.empty() || Text(status, "phase") != "Running" || !IsReady(*status) ||
-      HasSidecar(*metadata)) {
+      (HasSidecar(*metadata) && !takes_mutual)) {
     return absl::nullopt;
   }
   json entry = {
@@ -56,8 +62,9 @@ absl::optional<json> WorkloadEntry(const json& pod) {
   if (const json* labels = Find(metadata, "labels"); labels != nullptr && !labels->empty()) {
     entry["spec"]["labels"] = *labels;
   }
-  // Its sidecar, of another mesh in the same trust domain, takes mutual TLS as this account.
-  if (Text(Find(metadata, "labels"), "security.istio.io/tlsMode") == "istio") {
+  // Its sidecar takes mutual TLS as this account: one of another mesh in the same trust domain, or
+  // one of Kith's that is connected to another control plane, or not yet to this one.
+  if (takes_mutual) {
     entry["spec"]["serviceAccount"] = Text(Find(&pod, "spec"), "serviceAccountName");
   }
   return entry;

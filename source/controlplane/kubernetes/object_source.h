@@ -5,6 +5,7 @@
 // deny. Later everything that was known is kept.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,10 +14,12 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "source/controlplane/kubernetes/api_client.h"
+#include "source/controlplane/kubernetes/pod_book.h"
 #include "source/controlplane/kubernetes/reflector.h"
+#include "source/controlplane/kubernetes/slice_book.h"
 #include "source/event/loop.h"
 #include "source/event/timer.h"
+#include "source/kubernetes/api_client.h"
 
 namespace kith::controlplane {
 
@@ -24,7 +27,11 @@ class ObjectSource {
  public:
   using Documents = std::map<std::string, std::string>;
   struct Options {
-    const ApiClient* client = nullptr;
+    const kubernetes::ApiClient* client = nullptr;
+    PodBook* pods = nullptr;      // Kept as the pods are. Both must be there.
+    SliceBook* slices = nullptr;  // And as the EndpointSlices are.
+    // Called on the loop when the slices have changed.
+    std::function<void()> slices_changed = nullptr;
     absl::Duration first_lists = absl::Seconds(60);
     // Changes that come together are given together.
     absl::Duration gather = absl::Milliseconds(100);
@@ -40,10 +47,15 @@ class ObjectSource {
 
  private:
   struct Shared;
+  struct Kind;
   ObjectSource(event::Loop& loop, Options options,
                absl::AnyInvocable<void(const Documents&)> changed);
   void Start();
+  // What is done with one kind.
+  Reflector::Handler DocumentsOf(const Kind& kind);
+  Reflector::Handler SlicesOf(const Kind& kind);
   void NoteChange();
+  void Give();
 
   event::Loop& loop_;
   const Options options_;

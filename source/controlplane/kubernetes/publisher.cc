@@ -8,16 +8,19 @@
 #include "nlohmann/json.hpp"
 #include "source/base/log.h"
 #include "source/base/status.h"
-#include "source/controlplane/kubernetes/json_read.h"
+#include "source/kubernetes/json_read.h"
 
 namespace kith::controlplane {
 namespace {
 
+using kubernetes::Find;
+using kubernetes::ParseJson;
+using kubernetes::Text;
 using nlohmann::json;
 
 constexpr char kKey[] = "root-cert.pem";
 
-absl::StatusOr<json> Get(const ApiClient& client, const std::string& path) {
+absl::StatusOr<json> Get(const kubernetes::ApiClient& client, const std::string& path) {
   KITH_ASSIGN_OR_RETURN(const std::string body, client.Call("GET", path));
   json object = ParseJson(body);
   if (!object.is_object()) {
@@ -56,7 +59,8 @@ void RootsPublisher::Run() {
       new_roots_ = false;
       roots = roots_pem_;
     }
-    const std::string failure(Publish(roots).message());
+    const bool writes = options_.leads == nullptr || options_.leads();
+    const std::string failure(writes ? Publish(roots).message() : "");
     if (!failure.empty() && failure != told_) {
       base::Log(base::LogLevel::kWarning, "kubernetes", "the roots are not published everywhere",
                 {{"error", failure}});

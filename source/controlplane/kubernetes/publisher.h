@@ -3,10 +3,11 @@
 // Threads: it has its own; SetRoots() from any.
 // Owns: its thread; destroying it waits for the request being made. The client must outlive it.
 // Errors: what fails is logged, once until it is over, and tried again at the next round. Several
-// control planes of one authority write the same.
+// control planes of one authority would write the same; one of them does (leader_lease.h).
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -14,18 +15,20 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "source/controlplane/kubernetes/api_client.h"
+#include "source/kubernetes/api_client.h"
 
 namespace kith::controlplane {
 
 class RootsPublisher {
  public:
   struct Options {
-    const ApiClient* client = nullptr;
+    const kubernetes::ApiClient* client = nullptr;
     std::string roots_pem;
     std::string config_map = "kith-root-cert";
     std::string webhooks = "kith";  // The name of both webhook configurations; empty: none.
     std::vector<std::string> ignored_namespaces;
+    // Whether this one of several control planes writes, asked before each round; null: it does.
+    std::function<bool()> leads;
     // A new namespace has its ConfigMap after so long at most; its pods wait for it.
     absl::Duration round = absl::Seconds(5);
   };

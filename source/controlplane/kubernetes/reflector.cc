@@ -9,11 +9,14 @@
 #include "absl/time/clock.h"
 #include "source/base/log.h"
 #include "source/base/status.h"
-#include "source/controlplane/kubernetes/json_read.h"
+#include "source/kubernetes/json_read.h"
 
 namespace kith::controlplane {
 namespace {
 
+using kubernetes::Find;
+using kubernetes::ParseJson;
+using kubernetes::Text;
 using nlohmann::json;
 
 constexpr absl::Duration kSilence = absl::Seconds(30);

@@ -15,7 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "nlohmann/json.hpp"
-#include "source/controlplane/kubernetes/api_client.h"
+#include "source/kubernetes/api_client.h"
 
 namespace kith::controlplane {
 
@@ -23,7 +23,7 @@ class Reflector {
  public:
   using Object = nlohmann::json;
   struct Options {
-    const ApiClient* client = nullptr;
+    const kubernetes::ApiClient* client = nullptr;
     std::string path;  // "/api/v1/services".
     size_t page = 500;
     // A watch is renewed after it, and taken for dead when the server is silent for a while longer.

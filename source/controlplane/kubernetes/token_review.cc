@@ -10,13 +10,16 @@
 #include "nlohmann/json.hpp"
 #include "source/base/status.h"
 #include "source/controlplane/ca/refusal.h"
-#include "source/controlplane/kubernetes/json_read.h"
 #include "source/jwt/token.h"
+#include "source/kubernetes/json_read.h"
 #include "source/x509/hash_chain.h"
 
 namespace kith::controlplane {
 namespace {
 
+using kubernetes::Find;
+using kubernetes::ParseJson;
+using kubernetes::Text;
 using nlohmann::json;
 
 absl::Status Refused(Refusal refusal, absl::string_view why) {
@@ -56,6 +59,11 @@ absl::StatusOr<Caller> CallerOf(const json* status, const std::string& audience)
   Caller caller;
   caller.name_space = parts[2];
   caller.service_account = parts[3];
+  // The API server has just looked whether the pod is there.
+  const json* pods = Find(Find(user, "extra"), "authentication.kubernetes.io/pod-name");
+  if (pods != nullptr && pods->is_array() && pods->size() == 1 && pods->front().is_string()) {
+    caller.pod = pods->front().get<std::string>();
+  }
   return caller;
 }
 

@@ -19,14 +19,14 @@
 #include "source/base/clock.h"
 #include "source/controlplane/ca/caller.h"
 #include "source/controlplane/ca/token_verifier.h"
-#include "source/controlplane/kubernetes/api_client.h"
+#include "source/kubernetes/api_client.h"
 
 namespace kith::controlplane {
 
 class TokenReviewVerifier final : public TokenVerifier {
  public:
   struct Options {
-    const ApiClient* client = nullptr;
+    const kubernetes::ApiClient* client = nullptr;
     std::string audience = "kith-ca";
     // A pod that is deleted is believed for so long at most.
     absl::Duration remembered = absl::Seconds(10);

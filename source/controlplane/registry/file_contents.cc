@@ -62,8 +62,8 @@ absl::Status CheckKind(const config::Document& document) {
 
 class Decoder {
  public:
-  Decoder(FileContents& contents, const policy::PolicySet::Options& policy)
-      : contents_(contents), policy_(policy) {}
+  Decoder(FileContents& contents, const policy::PolicySet::Options& policy, Origin origin)
+      : contents_(contents), policy_(policy), origin_(origin) {}
 
   absl::Status Add(const config::Document& document) {
     KITH_RETURN_IF_ERROR(At(document, CheckKind(document)));
@@ -169,7 +169,7 @@ class Decoder {
   }
 
   absl::Status Take(const networking::v1::Service& service) {
-    KITH_ASSIGN_OR_RETURN(ServiceDefinition definition, FromService(service));
+    KITH_ASSIGN_OR_RETURN(ServiceDefinition definition, FromService(service, origin_));
     return Take(std::move(definition));
   }
 
@@ -202,6 +202,7 @@ class Decoder {
 
   FileContents& contents_;
   const policy::PolicySet::Options& policy_;
+  const Origin origin_;
   absl::flat_hash_set<std::string> claimed_;
   int line_ = 0;
 };
@@ -218,7 +219,9 @@ absl::StatusOr<std::shared_ptr<const FileContents>> DecodeFile(
   KITH_ASSIGN_OR_RETURN(const std::vector<config::Document> documents,
                         config::ParseDocuments(text, file));
   auto contents = std::make_shared<FileContents>();
-  Decoder decoder(*contents, policy);
+  // As kubernetes/documents.h names what comes from a cluster.
+  const Origin origin = absl::StartsWith(file, "kubernetes/") ? Origin::kCluster : Origin::kFile;
+  Decoder decoder(*contents, policy, origin);
   for (const config::Document& document : documents) KITH_RETURN_IF_ERROR(decoder.Add(document));
   return std::shared_ptr<const FileContents>(std::move(contents));
 }

@@ -36,7 +36,7 @@ struct PortDefinition {
   std::string name;
   PortProtocol protocol = PortProtocol::kTcp;
   InBandTls in_band_tls = InBandTls::kNone;
-  uint32_t target_port = 0;  // The workload's.
+  uint32_t target_port = 0;  // The workload's; zero: only its EndpointSlices know.
 };
 
 // A workload that a document describes: a WorkloadEntry, or an endpoint listed in a ServiceEntry.

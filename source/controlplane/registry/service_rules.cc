@@ -81,7 +81,7 @@ absl::Status CheckDistinct(const std::vector<PortDefinition>& ports) {
 }
 
 absl::StatusOr<uint32_t> TargetPort(const networking::v1::ServicePort& port,
-                                    absl::string_view field) {
+                                    absl::string_view field, Origin origin) {
   if (!port.has_target_port()) return port.port();
   const google::protobuf::Value& target = port.target_port();
   if (target.has_number_value()) {
@@ -89,6 +89,7 @@ absl::StatusOr<uint32_t> TargetPort(const networking::v1::ServicePort& port,
     return static_cast<uint32_t>(target.number_value());
   }
   if (target.has_string_value()) {
+    if (origin == Origin::kCluster) return 0;
     return NotSupported(field, absl::StrCat("the port name \"", target.string_value(),
                                             "\" is not supported yet; write the port's number"));
   }
@@ -256,13 +257,21 @@ InBandTls InBandTlsOf(absl::string_view app_protocol, absl::string_view port_nam
   return InBandTls::kNone;
 }
 
-absl::StatusOr<ServiceDefinition> FromService(const networking::v1::Service& service) {
+absl::StatusOr<ServiceDefinition> FromService(const networking::v1::Service& service,
+                                              Origin origin) {
   const networking::v1::ServiceSpec& spec = service.spec();
-  if (spec.type() == "ExternalName" || !spec.external_name().empty()) {
-    return NotSupported("spec.type", "ExternalName is not supported; write a ServiceEntry");
+  const bool is_external = spec.type() == "ExternalName";
+  if (is_external && (spec.ports().empty() || !IsDnsName(spec.external_name()))) {
+    return NotSupported(
+        "spec.type",
+        "an ExternalName is reached only if it lists its ports, and its name is one "
+        "of DNS in lower case; or write a ServiceEntry");
   }
-  if (!spec.type().empty() && spec.type() != "ClusterIP" && spec.type() != "NodePort" &&
-      spec.type() != "LoadBalancer") {
+  if (!is_external && !spec.external_name().empty()) {
+    return Invalid("spec.externalName", "goes with the type ExternalName");
+  }
+  if (!spec.type().empty() && !is_external && spec.type() != "ClusterIP" &&
+      spec.type() != "NodePort" && spec.type() != "LoadBalancer") {
     return Invalid("spec.type", absl::StrCat("\"", spec.type(), "\" is unknown"));
   }
   if (!spec.session_affinity().empty() && spec.session_affinity() != "None") {
@@ -277,7 +286,17 @@ absl::StatusOr<ServiceDefinition> FromService(const networking::v1::Service& ser
   definition.host =
       absl::StrCat(service.metadata().name(), ".", definition.name_space, ".svc.", kClusterDomain);
   definition.selector = ToLabels(spec.selector());
-  KITH_RETURN_IF_ERROR(CheckSelector("spec.selector", definition.selector));
+  if (is_external) {
+    // Its selector, if it has one, means nothing to Kubernetes either.
+    definition.selector.clear();
+    StaticWorkload endpoint;
+    endpoint.name_space = definition.name_space;
+    endpoint.name = spec.external_name();
+    endpoint.dns_name = spec.external_name();
+    definition.endpoints.push_back(std::move(endpoint));
+  } else if (origin == Origin::kFile || !definition.selector.empty()) {
+    KITH_RETURN_IF_ERROR(CheckSelector("spec.selector", definition.selector));
+  }
   if (spec.ports().empty()) return Invalid("spec.ports", "is required");
   for (int i = 0; i < spec.ports_size(); ++i) {
     const networking::v1::ServicePort& port = spec.ports(i);
@@ -287,7 +306,7 @@ absl::StatusOr<ServiceDefinition> FromService(const networking::v1::Service& ser
       return NotSupported(field + ".protocol",
                           absl::StrCat(port.protocol(), " is not supported, only TCP"));
     }
-    KITH_ASSIGN_OR_RETURN(const uint32_t target, TargetPort(port, field + ".targetPort"));
+    KITH_ASSIGN_OR_RETURN(const uint32_t target, TargetPort(port, field + ".targetPort", origin));
     definition.ports.push_back({.number = port.port(),
                                 .name = port.name(),
                                 .protocol = ProtocolOf(port.app_protocol(), port.name()),

@@ -26,7 +26,11 @@ absl::Status CheckHost(absl::string_view field, absl::string_view host,
                        absl::string_view name_space);
 
 // The metadata must have been checked.
-absl::StatusOr<ServiceDefinition> FromService(const networking::v1::Service& service);
+// What a cluster says of a Service its EndpointSlices complete: it may have no selector, and ports
+// of workloads by name.
+enum class Origin : uint8_t { kFile, kCluster };
+absl::StatusOr<ServiceDefinition> FromService(const networking::v1::Service& service,
+                                              Origin origin);
 absl::StatusOr<std::vector<ServiceDefinition>> FromServiceEntry(
     const networking::v1::ServiceEntry& entry);
 absl::StatusOr<StaticWorkload> FromWorkloadEntry(const networking::v1::WorkloadEntry& entry);

@@ -1,12 +1,16 @@
 #include "source/controlplane/webhook/admission.h"
 
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "source/base/status.h"
+#include "source/config/document.h"
 #include "source/controlplane/registry/file_contents.h"
 #include "source/inject/inject.h"
 #include "source/inject/json.h"
@@ -22,8 +26,9 @@ using inject::Verdict;
 
 constexpr char kVersion[] = "admission.k8s.io/v1";
 constexpr size_t kMaxWarningBytes = 256;  // Kubernetes cuts longer ones.
+constexpr size_t kMaxWarnings = 16;       // And leaves out all above 4096 bytes together.
 
-HttpsAnswer BadRequest(absl::string_view why) {
+https::HttpsAnswer BadRequest(absl::string_view why) {
   return {.status = 400, .body = inject::Dump({{"error", std::string(why)}})};
 }
 
@@ -40,7 +45,7 @@ absl::StatusOr<Json> RequestOf(absl::string_view body) {
   return std::move(*request);
 }
 
-HttpsAnswer Reply(const Json& request, Json response) {
+https::HttpsAnswer Reply(const Json& request, Json response) {
   response["uid"] = Text(request, "uid");
   return {.body = inject::Dump(
               {{"apiVersion", kVersion}, {"kind", "AdmissionReview"}, {"response", response}})};
@@ -59,7 +64,10 @@ std::string KindOf(const Json& request) {
 
 Json Warnings(const std::vector<std::string>& warnings) {
   Json list = Json::array();
-  for (const std::string& warning : warnings) list.push_back(warning.substr(0, kMaxWarningBytes));
+  for (const std::string& warning : warnings) {
+    if (list.size() == kMaxWarnings) break;
+    list.push_back(warning.substr(0, kMaxWarningBytes));
+  }
   return list;
 }
 
@@ -93,22 +101,45 @@ Decision DecideInjection(const Json& request, const inject::Options& options) {
   return {std::move(response), "injected"};
 }
 
-Decision DecideValidity(const Json& request, const policy::PolicySet::Options& policy) {
+// What the linter says of an AuthorizationPolicy that can be read; nothing of other kinds.
+absl::StatusOr<PolicyReview> Review(const std::string& text, const std::string& name,
+                                    const Admission::Options& options) {
+  KITH_ASSIGN_OR_RETURN(const auto documents, config::ParseDocuments(text, name));
+  if (documents.size() != 1 || documents[0].kind != "AuthorizationPolicy" ||
+      !absl::StartsWith(documents[0].api_version, "security.istio.io/")) {
+    return PolicyReview();
+  }
+  security::v1::AuthorizationPolicy policy;
+  KITH_RETURN_IF_ERROR(config::Decode(documents[0], policy));
+  const auto mesh =
+      options.mesh == nullptr ? std::make_shared<const MeshState>() : options.mesh->Get();
+  return ReviewPolicy(policy, *mesh, options.policy, options.federated_trust_domains);
+}
+
+Decision DecideValidity(const Json& request, const Admission::Options& options) {
   const Json* object = Find(request, "object");
   if (object == nullptr) return {{{"allowed", true}}, "accepted"};  // A removal.
   Json document = *object;
   // The registry leaves it out as well: it is not the author's.
   document.erase("status");
+  const std::string text = inject::Dump(document);
   const std::string name =
       absl::StrCat(KindOf(request), " ", Text(request, "namespace"), "/", Text(request, "name"));
-  const auto decoded = DecodeFile(inject::Dump(document), name, policy);
-  if (decoded.ok()) return {{{"allowed", true}}, "accepted"};
-  return {Refusal(decoded.status().message()), "refused"};
+  const auto decoded = DecodeFile(text, name, options.policy);
+  if (!decoded.ok()) return {Refusal(decoded.status().message()), "refused"};
+  const absl::StatusOr<PolicyReview> review = Review(text, name, options);
+  if (!review.ok()) return {Refusal(review.status().message()), "refused"};
+  Json response = {{"allowed", true}};
+  if (!review->errors.empty()) {
+    response = Refusal(absl::StrCat(name, ": ", absl::StrJoin(review->errors, "; ")));
+  }
+  if (!review->warnings.empty()) response["warnings"] = Warnings(review->warnings);
+  return {std::move(response), review->errors.empty() ? "accepted" : "refused"};
 }
 
 }  // namespace
 
-HttpsAnswer Admission::Answer(const HttpsQuestion& question) const {
+https::HttpsAnswer Admission::Answer(const https::HttpsQuestion& question) const {
   const bool injects = question.path == "/inject";
   if (!injects && question.path != "/validate") {
     return {.status = 404, .body = R"({"error":"there is /inject and /validate"})"};
@@ -120,8 +151,8 @@ HttpsAnswer Admission::Answer(const HttpsQuestion& question) const {
     if (options_.count) options_.count(webhook, "bad");
     return BadRequest(request.status().message());
   }
-  Decision decision = injects ? DecideInjection(*request, options_.injection)
-                              : DecideValidity(*request, options_.policy);
+  Decision decision =
+      injects ? DecideInjection(*request, options_.injection) : DecideValidity(*request, options_);
   if (options_.count) options_.count(webhook, decision.result);
   return Reply(*request, std::move(decision.response));
 }

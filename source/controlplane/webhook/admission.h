@@ -5,9 +5,11 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
-#include "source/controlplane/https/https_server.h"
+#include "source/controlplane/webhook/policy_review.h"
+#include "source/https/https_server.h"
 #include "source/inject/options.h"
 #include "source/policy/policy_set.h"
 
@@ -18,6 +20,9 @@ class Admission {
   struct Options {
     inject::Options injection;
     policy::PolicySet::Options policy;
+    std::vector<std::string> federated_trust_domains;
+    // What a policy will stand beside; null: nothing.
+    const LatestMesh* mesh = nullptr;
     // After each question: "inject" or "validate", and "injected", "skipped", "accepted", "refused"
     // or "bad".
     std::function<void(absl::string_view webhook, absl::string_view result)> count;
@@ -25,7 +30,7 @@ class Admission {
   explicit Admission(Options options) : options_(std::move(options)) {}
 
   // POST /inject and POST /validate. Neither has side effects, so that a dry run is no different.
-  HttpsAnswer Answer(const HttpsQuestion& question) const;
+  https::HttpsAnswer Answer(const https::HttpsQuestion& question) const;
 
  private:
   Options options_;

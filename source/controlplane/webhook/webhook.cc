@@ -32,16 +32,18 @@ absl::StatusOr<std::unique_ptr<Webhook>> Webhook::Create(event::Loop& loop, Opti
   auto admission = std::make_shared<const Admission>(Admission::Options{
       .injection = std::move(options.injection),
       .policy = std::move(options.policy),
+      .federated_trust_domains = std::move(options.federated_trust_domains),
+      .mesh = options.mesh,
       .count = [&self](absl::string_view which, absl::string_view result) {
         self.loop_.Post([&self, which = std::string(which), result = std::string(result)] {
           self.counters_.GetCounter(telemetry::kWebhookReviews, {which, result}).Add();
         });
       }});
-  KITH_ASSIGN_OR_RETURN(webhook->server_,
-                        HttpsServer::Create({.address = options.address, .tls = webhook->tls_},
-                                            [admission](const HttpsQuestion& question) {
-                                              return admission->Answer(question);
-                                            }));
+  KITH_ASSIGN_OR_RETURN(webhook->server_, https::HttpsServer::Create(
+                                              {.address = options.address, .tls = webhook->tls_},
+                                              [admission](const https::HttpsQuestion& question) {
+                                                return admission->Answer(question);
+                                              }));
   webhook->timer_.StartRepeating(kLookInterval);
   return webhook;
 }
@@ -50,7 +52,7 @@ absl::Status Webhook::TakeCertificate() {
   if (certificate_.serial() == serial_) return absl::OkStatus();
   KITH_ASSIGN_OR_RETURN(const std::string chain, config::ReadFile(certificate_.certificate_file()));
   KITH_ASSIGN_OR_RETURN(const std::string key, config::ReadFile(certificate_.key_file()));
-  KITH_ASSIGN_OR_RETURN(tls_, ServerTls::Create(chain, key));
+  KITH_ASSIGN_OR_RETURN(tls_, https::ServerTls::Create(chain, key));
   if (server_ != nullptr) server_->SetTls(tls_);
   serial_ = certificate_.serial();
   return absl::OkStatus();

@@ -42,6 +42,9 @@ TEST(DocumentsTest, TakeAPodOfIstiosForWhatItProves) {
   ASSERT_EQ(contents->workload_entries.size(), 1);
   EXPECT_TRUE(contents->workload_entries[0].has_sidecar);
   EXPECT_EQ(contents->workload_entries[0].service_account, "web");
+  // One of Kith's is known by it to control planes that it is not connected to.
+  pod["metadata"]["annotations"]["sidecar.kith.dev/status"] = "{}";
+  EXPECT_TRUE(Decode(*DocumentOf("v1", "Pod", pod))->workload_entries[0].has_sidecar);
 }
 
 TEST(DocumentsTest, LeaveOutPodsThatTakeNoTrafficOrSpeakForThemselves) {

@@ -39,11 +39,11 @@ class AdmissionTest : public testing::Test {
               {"dryRun", true},
               {"object", *inject::Parse(object)}}}};
   }
-  HttpsAnswer Post(const std::string& path, const std::string& body) {
+  https::HttpsAnswer Post(const std::string& path, const std::string& body) {
     return Admission(options_).Answer({.method = "POST", .path = path, .body = body});
   }
   Json Response(const std::string& path, const Json& review) {
-    const HttpsAnswer answer = Post(path, inject::Dump(review));
+    const https::HttpsAnswer answer = Post(path, inject::Dump(review));
     EXPECT_EQ(answer.status, 200);
     Json json = *inject::Parse(answer.body);
     EXPECT_EQ(json["apiVersion"], "admission.k8s.io/v1");
@@ -110,6 +110,53 @@ TEST_F(AdmissionTest, ValidatesPoliciesAsTheRegistryDoes) {
   removal["request"]["object"] = nullptr;
   EXPECT_EQ(Response("/validate", removal)["allowed"], true);
   EXPECT_THAT(counted_, ElementsAre("validate accepted", "validate refused", "validate accepted"));
+}
+
+std::string Policy(const std::string& name, const std::string& spec) {
+  return absl::StrCat(R"({"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy",
+      "metadata": {"name": ")",
+                      name, R"(", "namespace": "demo"}, "spec": )", spec, "}");
+}
+
+TEST_F(AdmissionTest, WarnsOfPoliciesAsTheLinterDoes) {
+  const std::string spec = R"({"action": "DENY", "selector": {"matchLabels": {"app": "web"}},
+      "rules": [{"from": [{"source": {"principals": ["cluster.local/ns/a/sa/b"]}}]}]})";
+  const Json evaded = Response("/validate", Review("AuthorizationPolicy", Policy("deny", spec)));
+  EXPECT_EQ(evaded["allowed"], true);
+  EXPECT_THAT(std::string(evaded["warnings"][0]), HasSubstr("plaintext-evades"));
+  // Where plaintext is refused, nobody evades it.
+  auto state = std::make_shared<MeshState>();
+  security::v1::PeerAuthentication strict;
+  strict.mutable_metadata()->set_name("default");
+  strict.mutable_metadata()->set_namespace_("demo");
+  strict.mutable_spec()->mutable_mtls()->set_mode(
+      security::v1::PeerAuthenticationSpec::MutualTLS::STRICT);
+  state->peer_authentications.push_back(strict);
+  LatestMesh mesh;
+  mesh.Set(state);
+  options_.mesh = &mesh;
+  EXPECT_FALSE(Response("/validate", Review("AuthorizationPolicy", Policy("deny", spec)))
+                   .contains("warnings"));
+}
+
+TEST_F(AdmissionTest, ComparesAPolicyWithThoseInForce) {
+  auto state = std::make_shared<MeshState>();
+  security::v1::AuthorizationPolicy present;
+  present.mutable_metadata()->set_name("all");
+  present.mutable_metadata()->set_namespace_("demo");
+  present.mutable_spec()->set_action(security::v1::AuthorizationPolicySpec::DENY);
+  present.mutable_spec()->add_rules();
+  state->authorization_policies.push_back(present);
+  LatestMesh mesh;
+  mesh.Set(state);
+  options_.mesh = &mesh;
+  const std::string spec = R"({"action": "DENY", "selector": {"matchLabels": {"app": "web"}},
+      "rules": [{"to": [{"operation": {"methods": ["GET"]}}]}]})";
+  const Json shadowed = Response("/validate", Review("AuthorizationPolicy", Policy("some", spec)));
+  EXPECT_THAT(shadowed["warnings"].dump(), HasSubstr("demo/all rules[0]"));
+  // It is no neighbour of its own earlier self.
+  const Json again = Response("/validate", Review("AuthorizationPolicy", Policy("all", spec)));
+  EXPECT_THAT(again.dump(), ::testing::Not(HasSubstr("demo/all rules[0]")));
 }
 
 TEST_F(AdmissionTest, RefusesWhatIsNoReview) {

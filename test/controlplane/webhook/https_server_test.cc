@@ -1,4 +1,4 @@
-#include "source/controlplane/https/https_server.h"
+#include "source/https/https_server.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -24,31 +24,31 @@ class HttpsServerTest : public testing::Test {
  protected:
   void Start(absl::Duration timeout = absl::Seconds(10)) {
     roots_ = directory_.Write("roots.pem", ca_.root_pem());
-    auto server = HttpsServer::Create(
+    auto server = https::HttpsServer::Create(
         {.address = *base::SocketAddress::Parse("127.0.0.1:0"),
          .tls = Tls("webhook.example"),
          .threads = 2,
          .max_body_bytes = 1000,
          .timeout = timeout},
-        [](const HttpsQuestion& question) {
-          return HttpsAnswer{
+        [](const https::HttpsQuestion& question) {
+          return https::HttpsAnswer{
               .body = absl::StrCat(question.method, " ", question.path, " ", question.body)};
         });
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
-  std::shared_ptr<const ServerTls> Tls(const std::string& name) {
+  std::shared_ptr<const https::ServerTls> Tls(const std::string& name) {
     const test::Credential made = ca_.Leaf({.dns_sans = {name}});
-    auto tls = ServerTls::Create(made.chain_pem, made.key_pem);
+    auto tls = https::ServerTls::Create(made.chain_pem, made.key_pem);
     EXPECT_TRUE(tls.ok()) << tls.status();
     return *tls;
   }
-  std::unique_ptr<TlsSocket> Connected(absl::Duration timeout = absl::Seconds(10)) {
+  std::unique_ptr<https::TlsSocket> Connected(absl::Duration timeout = absl::Seconds(10)) {
     const base::SocketAddress& address = server_->local();
     const int fd = socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
     EXPECT_EQ(connect(fd, address.get(), address.length()), 0);
     EXPECT_EQ(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-    return std::make_unique<TlsSocket>(fd, absl::Now() + timeout);
+    return std::make_unique<https::TlsSocket>(fd, absl::Now() + timeout);
   }
   // All that comes until the server closes.
   std::string Ask(const std::string& name, const std::string& text) {
@@ -69,7 +69,7 @@ class HttpsServerTest : public testing::Test {
   test::TemporaryCa ca_;
   test::TemporaryDirectory directory_;
   std::string roots_;
-  std::unique_ptr<HttpsServer> server_;
+  std::unique_ptr<https::HttpsServer> server_;
 };
 
 TEST_F(HttpsServerTest, AnswersOneRequestOnAConnection) {
@@ -113,8 +113,8 @@ TEST_F(HttpsServerTest, LetsGoOfSilentClients) {
 TEST_F(HttpsServerTest, RefusesAKeyOfAnotherCertificate) {
   const test::Credential one = ca_.Leaf({.dns_sans = {"a"}});
   const test::Credential other = ca_.Leaf({.dns_sans = {"a"}});
-  EXPECT_FALSE(ServerTls::Create(one.chain_pem, other.key_pem).ok());
-  EXPECT_FALSE(ServerTls::Create("", one.key_pem).ok());
+  EXPECT_FALSE(https::ServerTls::Create(one.chain_pem, other.key_pem).ok());
+  EXPECT_FALSE(https::ServerTls::Create("", one.key_pem).ok());
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "source/controlplane/https/dial.h"
+#include "source/https/dial.h"
 
 #include <netdb.h>
 #include <netinet/in.h>
@@ -11,9 +11,9 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "source/controlplane/https/tls_socket.h"
+#include "source/https/tls_socket.h"
 
-namespace kith::controlplane {
+namespace kith::https {
 namespace {
 
 using Addresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
@@ -77,4 +77,4 @@ absl::StatusOr<int> Dial(const std::string& host, uint16_t port, Reach reach, ab
   return status;
 }
 
-}  // namespace kith::controlplane
+}  // namespace kith::https

@@ -1,4 +1,4 @@
-#include "source/controlplane/kubernetes/api_client.h"
+#include "source/kubernetes/api_client.h"
 
 #include <cstdlib>
 #include <vector>
@@ -10,13 +10,13 @@
 #include "absl/time/clock.h"
 #include "source/base/status.h"
 #include "source/config/document.h"
-#include "source/controlplane/https/dial.h"
-#include "source/controlplane/https/tls_socket.h"
-#include "source/controlplane/kubernetes/json_read.h"
 #include "source/http/http1_parser.h"
 #include "source/http/serialize.h"
+#include "source/https/dial.h"
+#include "source/https/tls_socket.h"
+#include "source/kubernetes/json_read.h"
 
-namespace kith::controlplane {
+namespace kith::kubernetes {
 namespace {
 
 constexpr absl::Duration kLookInterval = absl::Milliseconds(500);
@@ -34,8 +34,7 @@ absl::Status Failure(int status, const std::string& body) {
     case 401:
       return absl::UnauthenticatedError(text);
     case 403:
-      return absl::PermissionDeniedError(
-          absl::StrCat(text, "; does the ClusterRole of the control plane allow it?"));
+      return absl::PermissionDeniedError(absl::StrCat(text, "; do the caller's roles allow it?"));
     case 404:
       return absl::NotFoundError(text);
     case 409:
@@ -59,13 +58,21 @@ struct ApiClient::Exchange final : public http::Http1Handler {
   size_t max_bytes = 0;
 
   int status = 0;
+  absl::Time date = absl::InfinitePast();
   std::string received;  // What has come of the body, or of its present line.
   bool complete = false;
   bool stopped = false;  // By on_line.
   bool too_large = false;
 
   void OnResponseHead(const http::ResponseHead& head) override {
-    if (!head.is_informational()) status = head.status;
+    if (head.is_informational()) return;
+    status = head.status;
+    if (const http::Header* said = head.Find("date"); said != nullptr) {
+      std::string error;
+      if (!absl::ParseTime("%a, %d %b %Y %H:%M:%S GMT", said->value, &date, &error)) {
+        date = absl::InfinitePast();
+      }
+    }
   }
   void OnBody(absl::Span<const uint8_t> bytes) override {
     const absl::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -100,39 +107,53 @@ absl::StatusOr<ApiClient::Options> ApiClient::Options::InCluster() {
   return options;
 }
 
-absl::Status ApiClient::Run(Exchange& exchange) const {
-  const std::string server = absl::StrCat(options_.host, ":", options_.port);
-  exchange.max_bytes = options_.max_answer_bytes;
-  KITH_ASSIGN_OR_RETURN(const std::string token, config::ReadFile(options_.token_file));
+absl::StatusOr<std::string> ApiClient::Head(const Exchange& exchange) const {
+  std::string token = options_.token;
+  if (token.empty() && !options_.token_file.empty()) {
+    KITH_ASSIGN_OR_RETURN(token, config::ReadFile(options_.token_file));
+  }
   std::string request;
   bool sound =
       http::WriteRequestLine(exchange.method, exchange.target, request) &&
-      http::WriteHeader("Host", server, request) &&
-      http::WriteHeader("Authorization", absl::StrCat("Bearer ", absl::StripAsciiWhitespace(token)),
-                        request) &&
+      http::WriteHeader("Host", absl::StrCat(options_.host, ":", options_.port), request) &&
       http::WriteHeader("Accept", "application/json", request) &&
-      http::WriteHeader("User-Agent", "kith-controlplane", request) &&
+      http::WriteHeader("User-Agent", options_.user_agent, request) &&
       http::WriteHeader("Connection", "close", request);
-  if (!exchange.body.empty()) {
+  if (!token.empty()) {
     sound = sound &&
-            http::WriteHeader(
-                "Content-Type",
-                exchange.method == "PATCH" ? "application/merge-patch+json" : "application/json",
-                request) &&
-            http::WriteHeader("Content-Length", absl::StrCat(exchange.body.size()), request);
+            http::WriteHeader("Authorization",
+                              absl::StrCat("Bearer ", absl::StripAsciiWhitespace(token)), request);
+  }
+  if (!exchange.body.empty()) {
+    const bool patches = exchange.method == "PATCH";
+    sound =
+        sound &&
+        http::WriteHeader("Content-Type",
+                          patches ? "application/merge-patch+json" : "application/json", request) &&
+        http::WriteHeader("Content-Length", absl::StrCat(exchange.body.size()), request);
   }
   if (!sound) return absl::InvalidArgumentError("the token or the path holds a control character");
   http::EndHead(request);
+  return request;
+}
 
+absl::Status ApiClient::Run(Exchange& exchange) const {
+  exchange.max_bytes = options_.max_answer_bytes;
+  KITH_ASSIGN_OR_RETURN(const std::string request, Head(exchange));
   const absl::Time deadline = absl::Now() + options_.timeout;
-  KITH_ASSIGN_OR_RETURN(const int fd,
-                        Dial(options_.host, options_.port, Reach::kAnywhere, deadline));
-  TlsSocket socket(fd, deadline);
-  KITH_RETURN_IF_ERROR(
-      socket.Connect({.host = options_.host,
-                      .ca_file = options_.ca_file,
-                      .hint = absl::StrCat("does the API server's certificate name ", options_.host,
-                                           " and chain to ", options_.ca_file, "?")}));
+  KITH_ASSIGN_OR_RETURN(
+      const int fd, https::Dial(options_.host, options_.port, https::Reach::kAnywhere, deadline));
+  https::TlsSocket socket(fd, deadline);
+  const std::string& name = options_.server_name.empty() ? options_.host : options_.server_name;
+  KITH_RETURN_IF_ERROR(socket.Connect(
+      {.host = name,
+       .ca_file = options_.ca_file,
+       .ca_pem = options_.ca_pem,
+       .chain_pem = options_.chain_pem,
+       .key_pem = options_.key_pem,
+       .hint = absl::StrCat("does the API server's certificate name ", name, " and chain to ",
+                            options_.ca_pem.empty() ? options_.ca_file : "the kubeconfig's roots",
+                            "?")}));
   KITH_RETURN_IF_ERROR(socket.Send(request));
   KITH_RETURN_IF_ERROR(socket.Send(exchange.body));
 
@@ -167,8 +188,9 @@ absl::Status ApiClient::Run(Exchange& exchange) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> ApiClient::Call(const std::string& method, const std::string& target,
-                                            absl::string_view body) const {
+absl::StatusOr<ApiClient::Answer> ApiClient::Ask(const std::string& method,
+                                                 const std::string& target,
+                                                 absl::string_view body) const {
   Exchange exchange;
   exchange.method = method;
   exchange.target = target;
@@ -176,7 +198,13 @@ absl::StatusOr<std::string> ApiClient::Call(const std::string& method, const std
   if (absl::Status done = Run(exchange); !done.ok()) {
     return base::Annotate(done, absl::StrCat(method, " ", target));
   }
-  return std::move(exchange.received);
+  return Answer{std::move(exchange.received), exchange.date};
+}
+
+absl::StatusOr<std::string> ApiClient::Call(const std::string& method, const std::string& target,
+                                            absl::string_view body) const {
+  KITH_ASSIGN_OR_RETURN(Answer answer, Ask(method, target, body));
+  return std::move(answer.body);
 }
 
 absl::Status ApiClient::Stream(const std::string& target, absl::Duration idle,
@@ -188,4 +216,4 @@ absl::Status ApiClient::Stream(const std::string& target, absl::Duration idle,
   return base::Annotate(Run(exchange), absl::StrCat("GET ", target));
 }
 
-}  // namespace kith::controlplane
+}  // namespace kith::kubernetes

@@ -1,4 +1,4 @@
-#include "source/controlplane/https/https_server.h"
+#include "source/https/https_server.h"
 
 #include <netinet/in.h>
 #include <poll.h>
@@ -22,7 +22,7 @@
 #include "source/http/http1_parser.h"
 #include "source/http/serialize.h"
 
-namespace kith::controlplane {
+namespace kith::https {
 namespace {
 
 constexpr int kBacklog = 128;
@@ -206,4 +206,4 @@ void HttpsServer::SetTls(std::shared_ptr<const ServerTls> tls) {
 
 const base::SocketAddress& HttpsServer::local() const { return state_->local; }
 
-}  // namespace kith::controlplane
+}  // namespace kith::https

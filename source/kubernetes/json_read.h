@@ -7,7 +7,7 @@
 #include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
 
-namespace kith::controlplane {
+namespace kith::kubernetes {
 
 // Discarded when it is no JSON; Find() and Text() then give nothing.
 inline nlohmann::json ParseJson(absl::string_view text) {
@@ -26,4 +26,4 @@ inline std::string Text(const nlohmann::json* object, const char* key) {
   return found == nullptr || !found->is_string() ? "" : found->get<std::string>();
 }
 
-}  // namespace kith::controlplane
+}  // namespace kith::kubernetes

@@ -1,5 +1,5 @@
-// Kubernetes' API as a pod reaches it: HTTPS with the service account's token, which is read afresh
-// for every request because the kubelet replaces it.
+// Kubernetes' API: HTTPS with a pod's service account token, which is read afresh for every request
+// because the kubelet replaces it, or with what a person's kubeconfig has (kubeconfig.h).
 // Threads: any, at once; every call blocks its own.
 // Owns: nothing between calls; each has a connection of its own.
 // Errors: UNAVAILABLE and DEADLINE_EXCEEDED of the connection; UNAUTHENTICATED, PERMISSION_DENIED,
@@ -16,15 +16,22 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
-namespace kith::controlplane {
+namespace kith::kubernetes {
 
 class ApiClient {
  public:
   struct Options {
     std::string host;
     uint16_t port = 443;
+    std::string server_name;  // That its certificate must name; empty: `host`.
     std::string ca_file = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
-    std::string token_file = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+    std::string ca_pem;  // In place of the file.
+    std::string token_file = "/var/run/secrets/kubernetes.io/serviceaccount/token";  // Empty: none.
+    std::string token;  // In place of the file.
+    // A client certificate; empty: none.
+    std::string chain_pem;
+    std::string key_pem;
+    std::string user_agent = "kith-controlplane";
     absl::Duration timeout = absl::Seconds(30);          // Of one request.
     size_t max_answer_bytes = size_t{64} * 1024 * 1024;  // A page of a list, or a line of a watch.
 
@@ -33,7 +40,14 @@ class ApiClient {
   };
   explicit ApiClient(Options options) : options_(std::move(options)) {}
 
-  // The body of a 2xx answer. `body` is JSON; empty sends none.
+  struct Answer {
+    std::string body;
+    absl::Time date = absl::InfinitePast();  // The server's clock; InfinitePast: it did not say.
+  };
+  // A 2xx answer. `body` is JSON; empty sends none.
+  absl::StatusOr<Answer> Ask(const std::string& method, const std::string& target,
+                             absl::string_view body = "") const;
+  // Its body alone.
   absl::StatusOr<std::string> Call(const std::string& method, const std::string& target,
                                    absl::string_view body = "") const;
 
@@ -44,9 +58,10 @@ class ApiClient {
 
  private:
   struct Exchange;
+  absl::StatusOr<std::string> Head(const Exchange& exchange) const;
   absl::Status Run(Exchange& exchange) const;
 
   const Options options_;
 };
 
-}  // namespace kith::controlplane
+}  // namespace kith::kubernetes

@@ -21,7 +21,7 @@ typedef struct crypto_buffer_st CRYPTO_BUFFER;
 typedef struct ssl_ctx_st SSL_CTX;
 typedef struct ssl_st SSL;
 
-namespace kith::controlplane {
+namespace kith::https {
 
 // A server's certificate, ready for handshakes. Clients are not asked for one.
 class ServerTls {
@@ -42,8 +42,12 @@ class ServerTls {
 class TlsSocket {
  public:
   struct ClientOptions {
-    std::string host;       // That the certificate must name.
-    std::string ca_file;    // PEM. Empty: the system's roots.
+    std::string host;         // That the certificate must name.
+    std::string ca_file;      // PEM. Empty: the system's roots.
+    std::string ca_pem = {};  // In place of both.
+    // What the client proves itself with, when it is asked; empty: nothing.
+    std::string chain_pem = {};
+    std::string key_pem = {};
     std::string hint = {};  // What to check when the handshake fails.
     // Looks at the server's chain, leaf first, in place of roots and host name.
     std::function<absl::Status(absl::Span<CRYPTO_BUFFER* const>)> verify = {};
@@ -69,6 +73,8 @@ class TlsSocket {
  private:
   struct Verification;
 
+  // Gives the context its roots and its own certificate.
+  absl::Status Prepare();
   // Waits for what the last call lacks; an error when it failed.
   absl::Status Retry(int result, absl::string_view what);
 
@@ -84,4 +90,4 @@ class TlsSocket {
 // Waits until poll() reports `events`.
 absl::Status AwaitSocket(int fd, short events, absl::Time deadline);
 
-}  // namespace kith::controlplane
+}  // namespace kith::https

@@ -1,4 +1,4 @@
-#include "source/controlplane/https/tls_socket.h"
+#include "source/https/tls_socket.h"
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -19,7 +19,7 @@
 #include "absl/time/clock.h"
 #include "source/base/status.h"
 
-namespace kith::controlplane {
+namespace kith::https {
 namespace {
 
 constexpr char kSystemRoots[] = "/etc/ssl/certs/ca-certificates.crt";
@@ -32,27 +32,42 @@ bssl::UniquePtr<X509> NextCertificate(BIO* from) {
   return bssl::UniquePtr<X509>(PEM_read_bio_X509(from, nullptr, nullptr, nullptr));
 }
 
-}  // namespace
-
-absl::StatusOr<std::shared_ptr<const ServerTls>> ServerTls::Create(absl::string_view chain_pem,
-                                                                   absl::string_view key_pem) {
-  bssl::UniquePtr<SSL_CTX> context(SSL_CTX_new(TLS_method()));
+// The leaf first, then its issuers.
+bool UseCertificate(SSL_CTX* context, absl::string_view chain_pem, absl::string_view key_pem) {
   const bssl::UniquePtr<BIO> chain = MemoryBio(chain_pem);
   const bssl::UniquePtr<BIO> key_text = MemoryBio(key_pem);
   const bssl::UniquePtr<X509> leaf = NextCertificate(chain.get());
   const bssl::UniquePtr<EVP_PKEY> key(
       PEM_read_bio_PrivateKey(key_text.get(), nullptr, nullptr, nullptr));
-  bool good = context && leaf && key &&
-              SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION) &&
-              SSL_CTX_use_certificate(context.get(), leaf.get()) &&
-              SSL_CTX_use_PrivateKey(context.get(), key.get());
+  bool good = leaf && key && SSL_CTX_use_certificate(context, leaf.get()) &&
+              SSL_CTX_use_PrivateKey(context, key.get());
   while (good) {
     const bssl::UniquePtr<X509> issuer = NextCertificate(chain.get());
     if (!issuer) break;
-    good = SSL_CTX_add1_chain_cert(context.get(), issuer.get()) == 1;
+    good = SSL_CTX_add1_chain_cert(context, issuer.get()) == 1;
   }
   ERR_clear_error();
-  if (!good) {
+  return good;
+}
+
+// Whether there was any.
+bool TrustRoots(SSL_CTX* context, absl::string_view pem) {
+  const bssl::UniquePtr<BIO> text = MemoryBio(pem);
+  bool any = false;
+  while (const bssl::UniquePtr<X509> root = NextCertificate(text.get())) {
+    any |= X509_STORE_add_cert(SSL_CTX_get_cert_store(context), root.get()) == 1;
+  }
+  ERR_clear_error();
+  return any;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const ServerTls>> ServerTls::Create(absl::string_view chain_pem,
+                                                                   absl::string_view key_pem) {
+  bssl::UniquePtr<SSL_CTX> context(SSL_CTX_new(TLS_method()));
+  if (!context || !SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION) ||
+      !UseCertificate(context.get(), chain_pem, key_pem)) {
     return absl::InvalidArgumentError(
         "serve HTTPS: certificate and key cannot be used, or are not of one pair");
   }
@@ -91,21 +106,35 @@ struct TlsSocket::Verification {
   }
 };
 
-absl::Status TlsSocket::Connect(const ClientOptions& options) {
-  options_ = options;
+absl::Status TlsSocket::Prepare() {
   context_ = SSL_CTX_new(TLS_method());
   if (context_ == nullptr || !SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION)) {
     return absl::InternalError("TLS cannot be set up");
   }
-  const char* roots = options.ca_file.empty() ? kSystemRoots : options.ca_file.c_str();
+  if (!options_.chain_pem.empty() &&
+      !UseCertificate(context_, options_.chain_pem, options_.key_pem)) {
+    return absl::InvalidArgumentError(
+        "the client's certificate and key cannot be used, or are not of one pair");
+  }
   if (options_.verify) {
     SSL_CTX_set_custom_verify(context_, SSL_VERIFY_PEER, &Verification::Run);
-  } else if (SSL_CTX_load_verify_locations(context_, roots, nullptr) == 1) {
-    SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, nullptr);
-  } else {
-    ERR_clear_error();
-    return absl::UnavailableError(absl::StrCat("no roots can be read from ", roots));
+    return absl::OkStatus();
   }
+  SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, nullptr);
+  if (!options_.ca_pem.empty()) {
+    return TrustRoots(context_, options_.ca_pem)
+               ? absl::OkStatus()
+               : absl::InvalidArgumentError("the roots to trust hold no certificate");
+  }
+  const char* roots = options_.ca_file.empty() ? kSystemRoots : options_.ca_file.c_str();
+  if (SSL_CTX_load_verify_locations(context_, roots, nullptr) == 1) return absl::OkStatus();
+  ERR_clear_error();
+  return absl::UnavailableError(absl::StrCat("no roots can be read from ", roots));
+}
+
+absl::Status TlsSocket::Connect(const ClientOptions& options) {
+  options_ = options;
+  KITH_RETURN_IF_ERROR(Prepare());
   ssl_ = SSL_new(context_);
   if (ssl_ == nullptr || !SSL_set_app_data(ssl_, this) || !SSL_set_fd(ssl_, fd_)) {
     return absl::InternalError("TLS cannot be set up");
@@ -190,4 +219,4 @@ absl::Status TlsSocket::Retry(int result, absl::string_view what) {
   return refused_.ok() ? status : base::Annotate(refused_, what);
 }
 
-}  // namespace kith::controlplane
+}  // namespace kith::https

@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
-namespace kith::controlplane {
+namespace kith::https {
 
 // kPublic leaves out loopback, link-local (where clouds keep their metadata) and multicast.
 enum class Reach : uint8_t { kPublic, kAnywhere };
@@ -19,4 +19,4 @@ enum class Reach : uint8_t { kPublic, kAnywhere };
 // one that is connected to, so a name cannot mean another one a moment later.
 absl::StatusOr<int> Dial(const std::string& host, uint16_t port, Reach reach, absl::Time deadline);
 
-}  // namespace kith::controlplane
+}  // namespace kith::https

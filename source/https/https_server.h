@@ -16,9 +16,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "source/base/socket_address.h"
-#include "source/controlplane/https/tls_socket.h"
+#include "source/https/tls_socket.h"
 
-namespace kith::controlplane {
+namespace kith::https {
 
 struct HttpsQuestion {
   std::string method;
@@ -59,4 +59,4 @@ class HttpsServer {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace kith::controlplane
+}  // namespace kith::https
