@@ -3,8 +3,8 @@
 LAYERS = [
     ["base"],
     ["capture", "config", "event", "telemetry"],
-    ["net", "mesh"],
-    ["tls", "http", "policy", "x509", "inject"],
+    ["net", "mesh", "x509"],
+    ["tls", "http", "policy", "inject"],
     ["identity", "jwt", "ratelimit", "extauthz", "https"],
     ["control", "proxy", "kubernetes"],
     ["sidecar", "controlplane", "ctl"],

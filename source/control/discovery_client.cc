@@ -129,6 +129,7 @@ void DiscoveryClient::Ended(const absl::Status& status) {
     if (left_) std::exchange(left_, nullptr)();
     return;
   }
+  if (was_connected) handler_.OnDisconnected();
   // A stream that lived is not one of a row of failures.
   if (was_connected && options_.clock->Now() - opened_ > options_.longest_wait) backoff_.Reset();
   const std::string error(status.message());

@@ -38,6 +38,8 @@ class DiscoveryClient : private DiscoveryStream::Handler {
     virtual absl::Status OnTrustBundles(std::vector<tls::TrustBundle::Domain> domains) = 0;
     // The control plane answers, for the first time or again.
     virtual void OnConnected() = 0;
+    // It did, and does not any more.
+    virtual void OnDisconnected() = 0;
   };
 
   struct Options {

@@ -6,7 +6,7 @@
 #include "source/base/spiffe_id.h"
 #include "source/base/status.h"
 #include "source/controlplane/keys/https_get.h"
-#include "source/controlplane/keys/key_fetch.h"
+#include "source/http/url.h"
 #include "source/tls/peer.h"
 #include "source/tls/spiffe_bundle.h"
 
@@ -15,7 +15,7 @@ namespace kith::controlplane {
 absl::StatusOr<std::string> BundleSource::Fetch(const tls::TrustBundle::Domain& known,
                                                 absl::Duration timeout,
                                                 const base::Clock& clock) const {
-  KITH_ASSIGN_OR_RETURN(const Url parsed, ParseUrl(url));
+  KITH_ASSIGN_OR_RETURN(const http::Url parsed, http::ParseUrl(url));
   HttpsGet get;
   get.host = parsed.host;
   get.port = parsed.port;

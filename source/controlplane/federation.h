@@ -30,6 +30,9 @@ namespace kith::controlplane {
 
 class Federation {
  public:
+  // However often a bundle wants to be fetched.
+  static constexpr absl::Duration kLeastRefresh = absl::Seconds(5);
+
   struct Entry {
     std::string trust_domain;
     std::string file = {};       // Empty: none.
@@ -48,7 +51,7 @@ class Federation {
     event::DirectoryWatch::Options watch = {};
     absl::Duration check = absl::Seconds(1);  // How often it looks what is due.
     // Bounds of what endpoints ask for, and the first and longest wait after a failure.
-    absl::Duration min_refresh = absl::Seconds(10);
+    absl::Duration min_refresh = kLeastRefresh;
     absl::Duration max_refresh = absl::Hours(1);
     absl::Duration first_retry = absl::Seconds(5);
     absl::Duration timeout = absl::Seconds(10);

@@ -8,7 +8,7 @@
 #include "source/base/socket_address.h"
 #include "source/base/spiffe_id.h"
 #include "source/base/status.h"
-#include "source/controlplane/keys/key_fetch.h"
+#include "source/http/url.h"
 
 namespace kith::controlplane {
 namespace {
@@ -36,7 +36,7 @@ absl::StatusOr<BundleSource> SourceOf(const std::string& field,
   const config::v1::BundleSource& from = of.endpoint();
   BundleSource source;
   source.url = from.url();
-  const auto parsed = ParseUrl(from.url());
+  const auto parsed = http::ParseUrl(from.url());
   if (!parsed.ok()) return Invalid(field + "url", parsed.status().message());
   if (parsed->scheme != "https") return Invalid(field + "url", "must begin with https://");
   source.ca_file = from.ca_file();

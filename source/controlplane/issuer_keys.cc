@@ -10,6 +10,7 @@
 #include "source/base/status.h"
 #include "source/config/document.h"
 #include "source/controlplane/keys/key_fetch.h"
+#include "source/http/url.h"
 #include "source/jwt/key_set.h"
 
 namespace kith::controlplane {
@@ -82,7 +83,7 @@ absl::StatusOr<std::vector<IssuerSettings>> IssuerSettings::From(
       return Invalid(field + "jwksUri", "give this or jwksFile: where its keys are");
     }
     if (!from.jwks_uri().empty()) {
-      const absl::Status sound = ParseUrl(from.jwks_uri()).status();
+      const absl::Status sound = http::ParseUrl(from.jwks_uri()).status();
       if (!sound.ok()) return Invalid(field + "jwksUri", sound.message());
     }
     IssuerSettings settings;

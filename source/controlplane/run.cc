@@ -331,9 +331,11 @@ absl::Status Run(const Settings& settings) {
                              },
                          .renew_serving = [&] { serving->RenewNow(); },
                          .metrics = &metrics.AddShard(),
-                         // Twice: once may just have passed when the new root came.
+                         // Twice: once may just have passed when the new root came. And nobody
+                         // asks more often than a federation does, whatever the hint says.
                          .publish = settings.federation.endpoint.address.has_value()
-                                        ? 2 * settings.federation.endpoint.refresh_hint
+                                        ? 2 * std::max(settings.federation.endpoint.refresh_hint,
+                                                       Federation::kLeastRefresh)
                                         : absl::ZeroDuration()});
   const SignerWatch signer_watch(*loop,
                                  {.authority = authority.get(), .replaced = [&] {

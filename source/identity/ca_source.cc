@@ -61,6 +61,7 @@ void CaSource::RenewSoon() {
 }
 
 void CaSource::TryOverdue() {
+  away_ = false;
   const absl::Time now = options_.clock->Now();
   if (!renewal_.IsOverdue(now)) return;
   renewal_.SpreadOverdue(now);
@@ -69,7 +70,8 @@ void CaSource::TryOverdue() {
 
 void CaSource::Check() {
   if (observer_ == nullptr) return;
-  if (attempt_ == nullptr && renewal_.IsDue(options_.clock->Now())) Begin();
+  const absl::Time now = options_.clock->Now();
+  if (attempt_ == nullptr && renewal_.IsDue(now) && !(away_ && renewal_.PutOff(now))) Begin();
   timer_.Start(renewal_.CheckInterval());
 }
 

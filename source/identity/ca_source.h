@@ -44,6 +44,7 @@ class CaSource : public Source {
   void RotateNow() override;
   void RenewSoon() override;
   void TryOverdue() override;
+  void OnControlPlaneLost() override { away_ = true; }
   absl::string_view name() const override { return options_.name; }
   absl::Time next_attempt() const override { return renewal_.due(); }
 
@@ -64,6 +65,7 @@ class CaSource : public Source {
   Observer* observer_ = nullptr;
   Renewal renewal_;
   event::Timer timer_;
+  bool away_ = false;  // The control plane, until TryOverdue().
   // The attempt on its way; its answer is dropped once this is gone.
   std::shared_ptr<Attempt> attempt_;
 };

@@ -10,6 +10,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "source/base/descriptor.h"
 #include "source/base/status.h"
 #include "source/identity/check.h"
 #include "source/tls/encoding.h"
@@ -36,20 +37,6 @@ absl::Status CheckPrivate(const struct stat& entry, absl::string_view what) {
   return absl::OkStatus();
 }
 
-class Descriptor {
- public:
-  explicit Descriptor(int value) : value_(value) {}
-  ~Descriptor() {
-    if (value_ >= 0) close(value_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return value_; }
-
- private:
-  const int value_;
-};
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Cache>> Cache::Create(std::string directory) {
@@ -68,7 +55,7 @@ absl::StatusOr<std::shared_ptr<const tls::Identity>> Cache::Load(const base::Spi
                                                                  absl::Time now) const {
   const std::string file = directory_ + kFile;
   const std::string attempted = absl::StrCat("read the kept identity ", file);
-  const Descriptor in(open(file.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  const base::Descriptor in(open(file.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
   if (in.get() < 0 && errno == ENOENT) return absl::NotFoundError("no identity was kept");
   if (in.get() < 0) return Failed(attempted, errno);
   struct stat entry;
@@ -97,7 +84,7 @@ absl::Status Cache::Store(const tls::Identity& identity) const {
   const std::string fresh = file + ".new";
   const std::string attempted = absl::StrCat("keep the identity in ", file);
   unlink(fresh.c_str());
-  const Descriptor out(
+  const base::Descriptor out(
       open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (out.get() < 0) return Failed(attempted, errno);
   if (write(out.get(), pem.data(), pem.size()) != static_cast<ssize_t>(pem.size()) ||

@@ -6,10 +6,9 @@ namespace kith::identity {
 namespace {
 
 constexpr absl::Duration kFirstWait = absl::Milliseconds(500);
-constexpr absl::Duration kLongestFirstWait = absl::Seconds(4);
+constexpr absl::Duration kLongestFirstWait = absl::Seconds(8);
 constexpr absl::Duration kLongestWait = absl::Seconds(30);
 constexpr absl::Duration kLongestWhenLate = absl::Seconds(4);
-constexpr absl::Duration kShortLifetime = absl::Minutes(2);
 constexpr absl::Duration kForwardSpread = absl::Seconds(10);
 constexpr absl::Duration kLeastCheck = absl::Milliseconds(10);
 constexpr double kJitter = 0.05;
@@ -31,8 +30,14 @@ void Renewal::Failed(absl::Time now) {
   for (int i = 0; i < failures_ && ceiling < longest; ++i) ceiling *= 2;
   ceiling = std::min(ceiling, longest);
   ++failures_;
-  wait_ = ceiling * random_();
+  wait_ = ceiling * (HasTime(now) ? 0.5 + 0.5 * random_() : random_());
   due_ = now + wait_;
+}
+
+bool Renewal::PutOff(absl::Time now) {
+  if (failures_ > 0 || !HasTime(now) || !IsOverdue(now)) return false;
+  Failed(now);
+  return true;
 }
 
 void Renewal::DueNow(absl::Time now) {
@@ -47,7 +52,8 @@ void Renewal::SpreadOverdue(absl::Time now) {
     DueNow(now);
     return;
   }
-  wait_ = random_() * std::min(left / 4, kLongestWait);
+  wait_ = (now - renew_at_) * (2 + 4 * random_());
+  if (wait_ > left / 2) wait_ = left / 2 * random_();
   due_ = now + wait_;
 }
 
@@ -73,13 +79,16 @@ absl::Duration Renewal::LongestWait(absl::Time now) const {
   if (received_ == absl::InfinitePast()) return kLongestWhenLate;
   const absl::Duration lifetime = not_after_ - received_;
   const absl::Duration longest = std::clamp(lifetime / 8, kFirstWait, kLongestWait);
-  const bool late = lifetime <= kShortLifetime || not_after_ - now <= lifetime / 4;
-  return late ? std::min(longest, kLongestWhenLate) : longest;
+  return HasTime(now) ? longest : std::min(longest, kLongestWhenLate);
+}
+
+bool Renewal::HasTime(absl::Time now) const {
+  return received_ != absl::InfinitePast() && not_after_ - now > (not_after_ - received_) / 4;
 }
 
 absl::Duration Renewal::FirstWait() const {
   if (received_ == absl::InfinitePast()) return kFirstWait;
-  return std::clamp((not_after_ - received_) / 16, kLeastCheck, kLongestFirstWait);
+  return std::clamp((not_after_ - received_) / 8, kLeastCheck, kLongestFirstWait);
 }
 
 absl::Duration Renewal::CheckInterval() const {

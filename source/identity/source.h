@@ -57,6 +57,9 @@ class Source {
   // The way to the source may be open again: what is overdue is tried soon, at once without a
   // valid identity.
   virtual void TryOverdue() = 0;
+  // The control plane, which may be the source, went away; TryOverdue() follows once it is back. A
+  // hint: to try meanwhile is of little use, and to be one of all who try when it returns of less.
+  virtual void OnControlPlaneLost() {}
   // For people and metrics: "kith-ca", "istio-ca", "files", "workload-api".
   virtual absl::string_view name() const = 0;
   // When the next attempt is due; in the past while one is on its way, the infinite future when it

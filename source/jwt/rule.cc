@@ -9,14 +9,12 @@
 #include "kith/security/v1/request_authentication.pb.h"
 #include "source/base/status.h"
 #include "source/http/characters.h"
+#include "source/jwt/claims.h"
 
 namespace kith::jwt {
 namespace {
 
 using nlohmann::json;
-
-// The last second that RFC 3339 can write; what lies beyond is a mistake or an attempt.
-constexpr double kLatestTime = 253402300799.0;
 
 struct FailureEntry {
   absl::string_view name;
@@ -73,18 +71,6 @@ absl::Status CheckNames(absl::string_view field, const Values& values) {
   return absl::OkStatus();
 }
 
-enum class Presence : uint8_t { kAbsent, kGood, kBad };
-
-Presence TimeClaim(const json& claims, const char* name, absl::Time& time) {
-  const auto found = claims.find(name);
-  if (found == claims.end()) return Presence::kAbsent;
-  if (!found->is_number()) return Presence::kBad;
-  const double seconds = found->get<double>();
-  if (!(seconds >= 0 && seconds <= kLatestTime)) return Presence::kBad;
-  time = absl::UnixEpoch() + absl::Seconds(seconds);
-  return Presence::kGood;
-}
-
 Failure CheckTimes(const json& claims, absl::Time now) {
   absl::Time expires;
   absl::Time begins;
@@ -94,19 +80,6 @@ Failure CheckTimes(const json& claims, absl::Time now) {
   if (has_begin == Presence::kGood && begins > now + kClockSkew) return Failure::kNotYetValid;
   if (has_expiry == Presence::kGood && expires + kClockSkew <= now) return Failure::kExpired;
   return Failure::kNone;
-}
-
-bool HasAudience(const json& claims, const std::vector<std::string>& audiences) {
-  if (audiences.empty()) return true;
-  const auto found = claims.find("aud");
-  if (found == claims.end()) return false;
-  const auto allowed = [&audiences](const json& value) {
-    const auto* text = value.get_ptr<const std::string*>();
-    return text != nullptr &&
-           std::find(audiences.begin(), audiences.end(), *text) != audiences.end();
-  };
-  if (found->is_array()) return std::any_of(found->begin(), found->end(), allowed);
-  return allowed(*found);
 }
 
 absl::Status TakeLocations(const security::v1::JWTRule& from, Rule& rule) {
@@ -189,7 +162,8 @@ Failure Rule::Verify(const Token& token, absl::Time now) const {
     case KeySet::Verdict::kBadSignature:
       return Failure::kBadSignature;
   }
-  return HasAudience(token.claims, audiences) ? Failure::kNone : Failure::kAudience;
+  return audiences.empty() || HasAudience(token.claims, audiences) ? Failure::kNone
+                                                                   : Failure::kAudience;
 }
 
 }  // namespace kith::jwt

@@ -81,6 +81,7 @@ class Receiver final : public control::DiscoveryClient::Handler {
   }
   // A certificate that could not be renewed while the control plane was away is renewed now.
   void OnConnected() override { source_.TryOverdue(); }
+  void OnDisconnected() override { source_.OnControlPlaneLost(); }
 
  private:
   Workers& workers_;

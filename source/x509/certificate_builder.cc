@@ -1,7 +1,6 @@
 #include "source/x509/certificate_builder.h"
 
 #include <openssl/asn1.h>
-#include <openssl/bn.h>
 #include <openssl/bytestring.h>
 #include <openssl/mem.h>
 #include <openssl/nid.h>
@@ -10,8 +9,10 @@
 
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "source/base/status.h"
 #include "source/x509/crypto.h"
+#include "source/x509/der.h"
 
 namespace kith::x509 {
 namespace {
@@ -19,38 +20,36 @@ namespace {
 // GeneralName's tags, RFC 5280 §4.2.1.6.
 constexpr unsigned kDnsName = 2;
 constexpr unsigned kUri = 6;
+constexpr unsigned kExplicit = CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED;
 
 const uint8_t* Bytes(const std::string& text) {
   return reinterpret_cast<const uint8_t*>(text.data());
 }
 
-bool AddExtension(X509* certificate, int nid, bool critical, CBB* value) {
+// With what `value` holds, which is emptied.
+bool Extend(CBB* list, int nid, Critical critical, CBB* value) {
   uint8_t* bytes = nullptr;
   size_t size = 0;
   if (!CBB_finish(value, &bytes, &size)) return false;
-  bssl::UniquePtr<uint8_t> owned(bytes);
-  bssl::UniquePtr<ASN1_OCTET_STRING> string(ASN1_OCTET_STRING_new());
-  if (!string || !ASN1_OCTET_STRING_set(string.get(), bytes, static_cast<int>(size))) return false;
-  bssl::UniquePtr<X509_EXTENSION> extension(
-      X509_EXTENSION_create_by_NID(nullptr, nid, critical ? 1 : 0, string.get()));
-  return extension && X509_add_ext(certificate, extension.get(), -1);
+  const bssl::UniquePtr<uint8_t> owned(bytes);
+  return AddExtension(list, nid, {reinterpret_cast<const char*>(bytes), size}, critical);
 }
 
 bool IsCa(CertificateKind kind) {
   return kind == CertificateKind::kRoot || kind == CertificateKind::kIntermediate;
 }
 
-bool AddBasicConstraints(X509* certificate, const CertificateSpec& spec) {
+bool AddBasicConstraints(CBB* list, const CertificateSpec& spec) {
   const bool ca = IsCa(spec.kind);
   bssl::ScopedCBB value;
   CBB sequence;
   return CBB_init(value.get(), 16) && CBB_add_asn1(value.get(), &sequence, CBS_ASN1_SEQUENCE) &&
          (!ca || CBB_add_asn1_bool(&sequence, 1)) &&
          (!ca || !spec.path_length || CBB_add_asn1_uint64(&sequence, *spec.path_length)) &&
-         AddExtension(certificate, NID_basic_constraints, true, value.get());
+         Extend(list, NID_basic_constraints, Critical::kYes, value.get());
 }
 
-bool AddKeyUsage(X509* certificate, bool ca) {
+bool AddKeyUsage(CBB* list, bool ca) {
   // Bit 0 is digitalSignature, bit 5 keyCertSign, bit 6 cRLSign; the first byte counts unused bits.
   const uint8_t unused = ca ? 1 : 7;
   const uint8_t bits = ca ? 0x06 : 0x80;
@@ -58,17 +57,17 @@ bool AddKeyUsage(X509* certificate, bool ca) {
   CBB string;
   return CBB_init(value.get(), 8) && CBB_add_asn1(value.get(), &string, CBS_ASN1_BITSTRING) &&
          CBB_add_u8(&string, unused) && CBB_add_u8(&string, bits) &&
-         AddExtension(certificate, NID_key_usage, true, value.get());
+         Extend(list, NID_key_usage, Critical::kYes, value.get());
 }
 
-bool AddExtendedKeyUsage(X509* certificate, CertificateKind kind) {
+bool AddExtendedKeyUsage(CBB* list, CertificateKind kind) {
   if (IsCa(kind)) return true;
   bssl::ScopedCBB value;
   CBB sequence;
   return CBB_init(value.get(), 32) && CBB_add_asn1(value.get(), &sequence, CBS_ASN1_SEQUENCE) &&
          (kind == CertificateKind::kClient || OBJ_nid2cbb(&sequence, NID_server_auth)) &&
          (kind == CertificateKind::kServer || OBJ_nid2cbb(&sequence, NID_client_auth)) &&
-         AddExtension(certificate, NID_ext_key_usage, false, value.get());
+         Extend(list, NID_ext_key_usage, Critical::kNo, value.get());
 }
 
 bool AddName(CBB* sequence, unsigned tag, const std::string& name) {
@@ -77,7 +76,7 @@ bool AddName(CBB* sequence, unsigned tag, const std::string& name) {
          CBB_add_bytes(&child, Bytes(name), name.size()) && CBB_flush(sequence);
 }
 
-bool AddSubjectAltName(X509* certificate, const CertificateSpec& spec) {
+bool AddSubjectAltName(CBB* list, const CertificateSpec& spec) {
   if (spec.uris.empty() && spec.dns_names.empty()) return true;
   bssl::ScopedCBB value;
   CBB sequence;
@@ -91,11 +90,12 @@ bool AddSubjectAltName(X509* certificate, const CertificateSpec& spec) {
     if (!AddName(&sequence, kDnsName, name)) return false;
   }
   bool empty_subject = spec.organization.empty() && spec.common_name.empty();
-  return AddExtension(certificate, NID_subject_alt_name, empty_subject, value.get());
+  return Extend(list, NID_subject_alt_name, empty_subject ? Critical::kYes : Critical::kNo,
+                value.get());
 }
 
 // RFC 5280 §4.2.2.1: AccessDescriptions with the method id-ad-ocsp.
-bool AddOcspUrls(X509* certificate, const std::vector<std::string>& urls) {
+bool AddOcspUrls(CBB* list, const std::vector<std::string>& urls) {
   if (urls.empty()) return true;
   bssl::ScopedCBB value;
   CBB sequence;
@@ -110,13 +110,12 @@ bool AddOcspUrls(X509* certificate, const std::vector<std::string>& urls) {
       return false;
     }
   }
-  return AddExtension(certificate, NID_info_access, false, value.get());
+  return Extend(list, NID_info_access, Critical::kNo, value.get());
 }
 
 // RFC 5280 §4.2.1.13: DistributionPoints whose fullName is one URL.
-bool AddCrlUrls(X509* certificate, const std::vector<std::string>& urls) {
+bool AddCrlUrls(CBB* list, const std::vector<std::string>& urls) {
   if (urls.empty()) return true;
-  constexpr unsigned kConstructed = CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED;
   bssl::ScopedCBB value;
   CBB sequence;
   if (!CBB_init(value.get(), 128) || !CBB_add_asn1(value.get(), &sequence, CBS_ASN1_SEQUENCE)) {
@@ -127,21 +126,21 @@ bool AddCrlUrls(X509* certificate, const std::vector<std::string>& urls) {
     CBB name;
     CBB full_name;
     if (!CBB_add_asn1(&sequence, &point, CBS_ASN1_SEQUENCE) ||
-        !CBB_add_asn1(&point, &name, kConstructed | 0) ||
-        !CBB_add_asn1(&name, &full_name, kConstructed | 0) || !AddName(&full_name, kUri, url) ||
+        !CBB_add_asn1(&point, &name, kExplicit | 0) ||
+        !CBB_add_asn1(&name, &full_name, kExplicit | 0) || !AddName(&full_name, kUri, url) ||
         !CBB_flush(&sequence)) {
       return false;
     }
   }
-  return AddExtension(certificate, NID_crl_distribution_points, false, value.get());
+  return Extend(list, NID_crl_distribution_points, Critical::kNo, value.get());
 }
 
-bool AddKeyIdentifiers(X509* certificate, EVP_PKEY* subject_key, const std::string& issuer_id) {
+bool AddKeyIdentifiers(CBB* list, EVP_PKEY* subject_key, const std::string& issuer_id) {
   std::string id = KeyIdentifier(subject_key);
   bssl::ScopedCBB subject;
   if (!CBB_init(subject.get(), 32) ||
       !CBB_add_asn1_octet_string(subject.get(), Bytes(id), id.size()) ||
-      !AddExtension(certificate, NID_subject_key_identifier, false, subject.get())) {
+      !Extend(list, NID_subject_key_identifier, Critical::kNo, subject.get())) {
     return false;
   }
   if (issuer_id.empty()) return true;
@@ -152,26 +151,16 @@ bool AddKeyIdentifiers(X509* certificate, EVP_PKEY* subject_key, const std::stri
          CBB_add_asn1(authority.get(), &sequence, CBS_ASN1_SEQUENCE) &&
          CBB_add_asn1(&sequence, &key_id, CBS_ASN1_CONTEXT_SPECIFIC | 0) &&
          CBB_add_bytes(&key_id, Bytes(issuer_id), issuer_id.size()) &&
-         AddExtension(certificate, NID_authority_key_identifier, false, authority.get());
+         Extend(list, NID_authority_key_identifier, Critical::kNo, authority.get());
 }
 
-bool SetSerial(X509* certificate) {
+std::string MakeSerial() {
   std::string bytes;
   // A leading zero byte would shorten what people see; drawing again costs one in 256.
   do {
     bytes = RandomBytes(16);
   } while (bytes[0] == '\0');
-  bssl::UniquePtr<BIGNUM> number(BN_bin2bn(Bytes(bytes), bytes.size(), nullptr));
-  bssl::UniquePtr<ASN1_INTEGER> serial(ASN1_INTEGER_new());
-  return number && serial && BN_to_ASN1_INTEGER(number.get(), serial.get()) &&
-         X509_set_serialNumber(certificate, serial.get());
-}
-
-bool SetValidity(X509* certificate, absl::Time not_before, absl::Time not_after) {
-  bssl::UniquePtr<ASN1_TIME> begin(ASN1_TIME_set(nullptr, absl::ToTimeT(not_before)));
-  bssl::UniquePtr<ASN1_TIME> end(ASN1_TIME_set(nullptr, absl::ToTimeT(not_after)));
-  return begin && end && X509_set1_notBefore(certificate, begin.get()) &&
-         X509_set1_notAfter(certificate, end.get());
+  return bytes;
 }
 
 bool AddNamePart(X509_NAME* name, const char* field, const std::string& value) {
@@ -179,47 +168,90 @@ bool AddNamePart(X509_NAME* name, const char* field, const std::string& value) {
                                                      static_cast<int>(value.size()), -1, 0);
 }
 
-bssl::UniquePtr<X509_NAME> SubjectOf(const CertificateSpec& spec) {
+absl::StatusOr<std::string> NameDer(X509_NAME* name) {
+  uint8_t* der = nullptr;
+  const int size = i2d_X509_NAME(name, &der);
+  if (size < 0) return CryptoError("encode a name");
+  const bssl::UniquePtr<uint8_t> owned(der);
+  return std::string(reinterpret_cast<char*>(der), static_cast<size_t>(size));
+}
+
+absl::StatusOr<std::string> SubjectOf(const CertificateSpec& spec) {
   bssl::UniquePtr<X509_NAME> name(X509_NAME_new());
   if (!name || !AddNamePart(name.get(), "O", spec.organization) ||
       !AddNamePart(name.get(), "CN", spec.common_name)) {
-    return nullptr;
+    return CryptoError("make a name");
   }
-  return name;
+  return NameDer(name.get());
 }
 
-absl::StatusOr<bssl::UniquePtr<X509>> Build(const CertificateSpec& spec, EVP_PKEY* subject_key,
-                                            const X509_NAME* issuer_name,
-                                            const std::string& issuer_key_identifier,
-                                            EVP_PKEY* issuer_key) {
-  bssl::UniquePtr<X509> certificate(X509_new());
-  bssl::UniquePtr<X509_NAME> subject = SubjectOf(spec);
-  X509* raw = certificate.get();
-  if (!certificate || !subject || !X509_set_version(raw, X509_VERSION_3) || !SetSerial(raw) ||
-      !SetValidity(raw, spec.not_before, spec.not_after) ||
-      !X509_set_subject_name(raw, subject.get()) ||
-      !X509_set_issuer_name(raw, const_cast<X509_NAME*>(issuer_name)) ||
-      !X509_set_pubkey(raw, subject_key) || !AddBasicConstraints(raw, spec) ||
-      !AddKeyUsage(raw, IsCa(spec.kind)) || !AddExtendedKeyUsage(raw, spec.kind) ||
-      !AddSubjectAltName(raw, spec) || !AddOcspUrls(raw, spec.ocsp_urls) ||
-      !AddCrlUrls(raw, spec.crl_urls) ||
-      !AddKeyIdentifiers(raw, subject_key, issuer_key_identifier) ||
-      !X509_sign(raw, issuer_key, DigestFor(issuer_key))) {
+bool AddBytes(CBB* out, const std::string& bytes) {
+  return CBB_add_bytes(out, Bytes(bytes), bytes.size());
+}
+
+bool AddExtensions(CBB* tbs, const CertificateSpec& spec, EVP_PKEY* subject_key,
+                   const std::string& issuer_key_identifier) {
+  CBB wrapper;
+  CBB list;
+  return CBB_add_asn1(tbs, &wrapper, kExplicit | 3) &&
+         CBB_add_asn1(&wrapper, &list, CBS_ASN1_SEQUENCE) && AddBasicConstraints(&list, spec) &&
+         AddKeyUsage(&list, IsCa(spec.kind)) && AddExtendedKeyUsage(&list, spec.kind) &&
+         AddSubjectAltName(&list, spec) && AddOcspUrls(&list, spec.ocsp_urls) &&
+         AddCrlUrls(&list, spec.crl_urls) &&
+         AddKeyIdentifiers(&list, subject_key, issuer_key_identifier) && CBB_flush(tbs);
+}
+
+// Written by hand: BoringSSL's X509 would be built, encoded and parsed for each certificate, at
+// several times the cost of the signature.
+absl::StatusOr<NewCertificate> Build(const CertificateSpec& spec, EVP_PKEY* subject_key,
+                                     const std::string& issuer_name,
+                                     const std::string& issuer_key_identifier,
+                                     EVP_PKEY* issuer_key) {
+  KITH_ASSIGN_OR_RETURN(const std::string subject, SubjectOf(spec));
+  const std::string serial = MakeSerial();
+  bssl::ScopedCBB out;
+  CBB tbs;
+  CBB version;
+  CBB validity;
+  if (!CBB_init(out.get(), 1024) || !CBB_add_asn1(out.get(), &tbs, CBS_ASN1_SEQUENCE) ||
+      !CBB_add_asn1(&tbs, &version, kExplicit | 0) ||
+      !CBB_add_asn1_uint64(&version, X509_VERSION_3) || !AddInteger(&tbs, serial) ||
+      !AddSignatureAlgorithm(&tbs, issuer_key) || !AddBytes(&tbs, issuer_name) ||
+      !CBB_add_asn1(&tbs, &validity, CBS_ASN1_SEQUENCE) || !AddTime(&validity, spec.not_before) ||
+      !AddTime(&validity, spec.not_after) || !AddBytes(&tbs, subject) ||
+      !EVP_marshal_public_key(&tbs, subject_key) ||
+      !AddExtensions(&tbs, spec, subject_key, issuer_key_identifier)) {
     return CryptoError("make a certificate");
   }
+  KITH_ASSIGN_OR_RETURN(const std::string to_sign, Finish(out.get(), "make a certificate"));
+  bssl::ScopedCBB whole;
+  CBB certificate;
+  if (!CBB_init(whole.get(), to_sign.size() + 128) ||
+      !CBB_add_asn1(whole.get(), &certificate, CBS_ASN1_SEQUENCE) ||
+      !AddSigned(&certificate, to_sign, issuer_key)) {
+    return CryptoError("sign a certificate");
+  }
+  NewCertificate made;
+  made.serial = absl::BytesToHexString(serial);
+  KITH_ASSIGN_OR_RETURN(made.der, Finish(whole.get(), "sign a certificate"));
+  return made;
+}
+
+absl::StatusOr<bssl::UniquePtr<X509>> Parsed(const absl::StatusOr<NewCertificate>& made) {
+  if (!made.ok()) return made.status();
+  const uint8_t* at = Bytes(made->der);
+  bssl::UniquePtr<X509> certificate(
+      d2i_X509(nullptr, &at, static_cast<long>(made->der.size())));  // NOLINT: its type.
+  if (certificate == nullptr) return CryptoError("read a certificate that was just made");
   return certificate;
 }
 
 }  // namespace
 
 absl::StatusOr<Issuer> Issuer::Of(X509* certificate, bssl::UniquePtr<EVP_PKEY> key) {
-  uint8_t* name = nullptr;
-  int size = i2d_X509_NAME(X509_get_subject_name(certificate), &name);
-  if (size < 0) return CryptoError("encode the issuer's name");
-  bssl::UniquePtr<uint8_t> owned(name);
   Issuer issuer;
+  KITH_ASSIGN_OR_RETURN(issuer.name_der, NameDer(X509_get_subject_name(certificate)));
   issuer.key = std::move(key);
-  issuer.name_der.assign(reinterpret_cast<char*>(name), static_cast<size_t>(size));
   if (const ASN1_OCTET_STRING* id = X509_get0_subject_key_id(certificate)) {
     issuer.key_identifier.assign(reinterpret_cast<const char*>(ASN1_STRING_get0_data(id)),
                                  static_cast<size_t>(ASN1_STRING_length(id)));
@@ -227,20 +259,20 @@ absl::StatusOr<Issuer> Issuer::Of(X509* certificate, bssl::UniquePtr<EVP_PKEY> k
   return issuer;
 }
 
+absl::StatusOr<NewCertificate> MakeCertificate(const CertificateSpec& spec, EVP_PKEY* subject_key,
+                                               const Issuer& issuer) {
+  return Build(spec, subject_key, issuer.name_der, issuer.key_identifier, issuer.key.get());
+}
+
 absl::StatusOr<bssl::UniquePtr<X509>> BuildCertificate(const CertificateSpec& spec,
                                                        EVP_PKEY* subject_key,
                                                        const Issuer& issuer) {
-  const uint8_t* der = Bytes(issuer.name_der);
-  bssl::UniquePtr<X509_NAME> name(
-      d2i_X509_NAME(nullptr, &der, static_cast<long>(issuer.name_der.size())));
-  if (!name) return CryptoError("read the issuer's name");
-  return Build(spec, subject_key, name.get(), issuer.key_identifier, issuer.key.get());
+  return Parsed(MakeCertificate(spec, subject_key, issuer));
 }
 
 absl::StatusOr<bssl::UniquePtr<X509>> BuildSelfSigned(const CertificateSpec& spec, EVP_PKEY* key) {
-  bssl::UniquePtr<X509_NAME> name = SubjectOf(spec);
-  if (!name) return CryptoError("make a name");
-  return Build(spec, key, name.get(), KeyIdentifier(key), key);
+  KITH_ASSIGN_OR_RETURN(const std::string name, SubjectOf(spec));
+  return Parsed(Build(spec, key, name, KeyIdentifier(key), key));
 }
 
 }  // namespace kith::x509

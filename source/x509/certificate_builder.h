@@ -51,7 +51,14 @@ struct CertificateSpec {
   std::vector<std::string> crl_urls = {};
 };
 
+struct NewCertificate {
+  std::string der;
+  std::string serial;  // Lower-case hex.
+};
 // A random serial of 128 bits, positive; the key usages that belong to the kind.
+absl::StatusOr<NewCertificate> MakeCertificate(const CertificateSpec& spec, EVP_PKEY* subject_key,
+                                               const Issuer& issuer);
+// The same for who goes on to work with it.
 absl::StatusOr<bssl::UniquePtr<X509>> BuildCertificate(const CertificateSpec& spec,
                                                        EVP_PKEY* subject_key, const Issuer& issuer);
 // Signed by the key it certifies.

@@ -3,8 +3,10 @@
 #include <openssl/asn1.h>
 #include <openssl/bio.h>
 #include <openssl/bn.h>
+#include <openssl/bytestring.h>
 #include <openssl/ec_key.h>
 #include <openssl/err.h>
+#include <openssl/mem.h>
 #include <openssl/nid.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
@@ -181,17 +183,30 @@ absl::Time NotBefore(const X509* certificate) { return ToTime(X509_get0_notBefor
 
 absl::Time NotAfter(const X509* certificate) { return ToTime(X509_get0_notAfter(certificate)); }
 
-std::string KeyIdentifier(EVP_PKEY* key) {
-  bssl::UniquePtr<X509_PUBKEY> encoded;
-  X509_PUBKEY* made = nullptr;
-  KITH_CHECK(X509_PUBKEY_set(&made, key), "a key that was parsed or generated can be encoded");
-  encoded.reset(made);
-  const uint8_t* bits = nullptr;
-  int size = 0;
-  KITH_CHECK(X509_PUBKEY_get0_param(nullptr, &bits, &size, nullptr, encoded.get()),
+std::string PublicKeyBits(EVP_PKEY* key) {
+  bssl::ScopedCBB out;
+  uint8_t* der = nullptr;
+  size_t size = 0;
+  KITH_CHECK(CBB_init(out.get(), 128) && EVP_marshal_public_key(out.get(), key) &&
+                 CBB_finish(out.get(), &der, &size),
+             "a key that was parsed or generated can be encoded");
+  const bssl::UniquePtr<uint8_t> owned(der);
+  CBS whole;
+  CBS info;
+  CBS bits;
+  uint8_t unused = 0;
+  CBS_init(&whole, der, size);
+  KITH_CHECK(CBS_get_asn1(&whole, &info, CBS_ASN1_SEQUENCE) &&
+                 CBS_get_asn1(&info, nullptr, CBS_ASN1_SEQUENCE) &&
+                 CBS_get_asn1(&info, &bits, CBS_ASN1_BITSTRING) && CBS_get_u8(&bits, &unused),
              "an encoded key has its bits");
+  return std::string(reinterpret_cast<const char*>(CBS_data(&bits)), CBS_len(&bits));
+}
+
+std::string KeyIdentifier(EVP_PKEY* key) {
+  const std::string bits = PublicKeyBits(key);
   uint8_t digest[SHA256_DIGEST_LENGTH];
-  SHA256(bits, static_cast<size_t>(size), digest);
+  SHA256(reinterpret_cast<const uint8_t*>(bits.data()), bits.size(), digest);
   return std::string(reinterpret_cast<char*>(digest), 20);
 }
 

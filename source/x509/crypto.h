@@ -42,6 +42,8 @@ std::string SerialHex(const X509* certificate);
 std::string SubjectText(const X509* certificate);
 absl::Time NotBefore(const X509* certificate);
 absl::Time NotAfter(const X509* certificate);
+// What the BIT STRING of its SubjectPublicKeyInfo holds.
+std::string PublicKeyBits(EVP_PKEY* key);
 // The first 160 bits of the SHA-256 of the public key (RFC 7093 §2, method 1).
 std::string KeyIdentifier(EVP_PKEY* key);
 

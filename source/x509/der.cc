@@ -5,8 +5,10 @@
 #include <openssl/nid.h>
 #include <openssl/obj.h>
 
+#include <algorithm>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "source/x509/crypto.h"
 
@@ -40,6 +42,21 @@ bool AddGeneralizedTime(CBB* out, absl::Time time) {
                  absl::FormatTime("%Y%m%d%H%M%SZ", time, absl::UTCTimeZone()));
 }
 
+bool ReadGeneralizedTime(CBS* from, absl::Time& time) {
+  CBS content;
+  if (!CBS_get_asn1(from, &content, CBS_ASN1_GENERALIZEDTIME)) return false;
+  const absl::string_view text(reinterpret_cast<const char*>(CBS_data(&content)),
+                               CBS_len(&content));
+  constexpr size_t kDigits = 14;
+  if (text.size() != kDigits + 1 || text.back() != 'Z' ||
+      !std::all_of(text.begin(), text.end() - 1,
+                   [](char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); })) {
+    return false;
+  }
+  std::string error;
+  return absl::ParseTime("%E4Y%m%d%H%M%SZ", text, absl::UTCTimeZone(), &time, &error);
+}
+
 bool AddInteger(CBB* out, absl::string_view big_endian) {
   while (big_endian.size() > 1 && big_endian[0] == '\0') big_endian.remove_prefix(1);
   CBB child;
@@ -61,9 +78,10 @@ std::string SerialFromInteger(const CBS& content) {
   return bytes.size() > kMaxSerial ? "" : absl::BytesToHexString(bytes);
 }
 
-bool AddExtension(CBB* extensions, int nid, absl::string_view value) {
+bool AddExtension(CBB* extensions, int nid, absl::string_view value, Critical critical) {
   CBB extension;
   return CBB_add_asn1(extensions, &extension, CBS_ASN1_SEQUENCE) && OBJ_nid2cbb(&extension, nid) &&
+         (critical == Critical::kNo || CBB_add_asn1_bool(&extension, 1)) &&
          CBB_add_asn1_octet_string(&extension, Bytes(value), value.size()) && CBB_flush(extensions);
 }
 

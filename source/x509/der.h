@@ -7,6 +7,7 @@
 #include <openssl/base.h>
 #include <openssl/bytestring.h>
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -20,6 +21,9 @@ bool AddTime(CBB* out, absl::Time time);
 // Always GeneralizedTime, as OCSP has it.
 bool AddGeneralizedTime(CBB* out, absl::Time time);
 
+// Takes one off the front of `from`: "YYYYMMDDHHMMSSZ", as DER has it.
+bool ReadGeneralizedTime(CBS* from, absl::Time& time);
+
 // A non-negative INTEGER from big-endian bytes.
 bool AddInteger(CBB* out, absl::string_view big_endian);
 // Likewise from lower-case hex, which is how serial numbers are written everywhere outside of DER.
@@ -27,8 +31,10 @@ bool AddSerial(CBB* out, absl::string_view hex);
 // The hex of an INTEGER's content; empty for a negative or absurdly long one.
 std::string SerialFromInteger(const CBS& content);
 
+enum class Critical : uint8_t { kNo, kYes };
 // Extension ::= SEQUENCE { extnID, critical, extnValue }; `value` is the DER inside.
-bool AddExtension(CBB* extensions, int nid, absl::string_view value);
+bool AddExtension(CBB* extensions, int nid, absl::string_view value,
+                  Critical critical = Critical::kNo);
 
 // The AlgorithmIdentifier that goes with signatures by `key`.
 bool AddSignatureAlgorithm(CBB* out, EVP_PKEY* key);

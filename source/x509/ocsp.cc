@@ -1,10 +1,6 @@
 #include "source/x509/ocsp.h"
 
 #include <openssl/bytestring.h>
-#include <openssl/digest.h>
-#include <openssl/nid.h>
-#include <openssl/obj.h>
-#include <openssl/x509.h>
 
 #include "source/base/status.h"
 #include "source/x509/crypto.h"
@@ -28,32 +24,6 @@ std::string Text(const CBS& bytes) {
 
 const uint8_t* Bytes(absl::string_view text) {
   return reinterpret_cast<const uint8_t*>(text.data());
-}
-
-// CertID ::= SEQUENCE { hashAlgorithm, issuerNameHash, issuerKeyHash, serialNumber }
-bool ReadId(CBS* request, OcspCertificateId& id) {
-  CBS whole;
-  CBS content;
-  CBS algorithm;
-  CBS oid;
-  CBS name;
-  CBS key;
-  CBS serial;
-  if (!CBS_get_asn1_element(request, &whole, CBS_ASN1_SEQUENCE)) return false;
-  id.der = Text(whole);
-  if (!CBS_get_asn1(&whole, &content, CBS_ASN1_SEQUENCE) ||
-      !CBS_get_asn1(&content, &algorithm, CBS_ASN1_SEQUENCE) ||
-      !CBS_get_asn1(&algorithm, &oid, CBS_ASN1_OBJECT) ||
-      !CBS_get_asn1(&content, &name, CBS_ASN1_OCTETSTRING) ||
-      !CBS_get_asn1(&content, &key, CBS_ASN1_OCTETSTRING) ||
-      !CBS_get_asn1(&content, &serial, CBS_ASN1_INTEGER) || CBS_len(&content) != 0) {
-    return false;
-  }
-  id.digest = OBJ_cbs2nid(&oid);
-  id.name_hash = Text(name);
-  id.key_hash = Text(key);
-  id.serial = SerialFromInteger(serial);
-  return true;
 }
 
 // Extensions ::= SEQUENCE OF SEQUENCE { extnID, critical DEFAULT FALSE, extnValue }. Those that are
@@ -88,29 +58,12 @@ bool ReadList(CBS* list, std::vector<OcspCertificateId>& certificates) {
     OcspCertificateId id;
     // Extensions of a single request are not known here; none is critical in practice.
     if (certificates.size() == kMaxOcspCertificates ||
-        !CBS_get_asn1(list, &one, CBS_ASN1_SEQUENCE) || !ReadId(&one, id)) {
+        !CBS_get_asn1(list, &one, CBS_ASN1_SEQUENCE) || !ReadOcspId(&one, id)) {
       return false;
     }
     certificates.push_back(std::move(id));
   }
   return !certificates.empty();
-}
-
-std::string PublicKeyBits(EVP_PKEY* key) {
-  X509_PUBKEY* made = nullptr;
-  if (!X509_PUBKEY_set(&made, key)) return "";
-  const bssl::UniquePtr<X509_PUBKEY> owned(made);
-  const uint8_t* bits = nullptr;
-  int size = 0;
-  if (!X509_PUBKEY_get0_param(nullptr, &bits, &size, nullptr, made)) return "";
-  return std::string(reinterpret_cast<const char*>(bits), static_cast<size_t>(size));
-}
-
-std::string Digest(const EVP_MD* digest, absl::string_view bytes) {
-  uint8_t out[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  if (!EVP_Digest(bytes.data(), bytes.size(), out, &size, digest, nullptr)) return "";
-  return std::string(reinterpret_cast<char*>(out), size);
 }
 
 bool AddStatus(CBB* response, const OcspAnswer& answer) {
@@ -209,11 +162,7 @@ absl::StatusOr<OcspRequest> ParseOcspRequest(absl::string_view der) {
 }
 
 bool IsIssuerOf(const OcspCertificateId& id, const Issuer& issuer) {
-  const EVP_MD* digest = nullptr;
-  if (id.digest == NID_sha1) digest = EVP_sha1();
-  if (id.digest == NID_sha256) digest = EVP_sha256();
-  return digest != nullptr && Digest(digest, issuer.name_der) == id.name_hash &&
-         Digest(digest, PublicKeyBits(issuer.key.get())) == id.key_hash;
+  return IsOfIssuer(id, issuer.name_der, issuer.key.get());
 }
 
 absl::StatusOr<std::string> BuildOcspResponse(const OcspRequest& request,

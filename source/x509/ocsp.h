@@ -14,20 +14,13 @@
 #include "absl/time/time.h"
 #include "source/x509/certificate_builder.h"
 #include "source/x509/crl.h"
+#include "source/x509/ocsp_id.h"
+#include "source/x509/ocsp_response.h"
 
 namespace kith::x509 {
 
 inline constexpr size_t kMaxOcspRequest = 16 * 1024;
 inline constexpr size_t kMaxOcspCertificates = 16;  // In one request.
-
-// Which certificate is meant.
-struct OcspCertificateId {
-  std::string der;        // The whole CertID, as it is sent back.
-  int digest = 0;         // NID of the hash; undefined for one that is not known.
-  std::string name_hash;  // Of the issuer's name.
-  std::string key_hash;   // Of the issuer's public key.
-  std::string serial;     // Lower-case hex.
-};
 
 struct OcspRequest {
   std::vector<OcspCertificateId> certificates;
@@ -38,7 +31,6 @@ absl::StatusOr<OcspRequest> ParseOcspRequest(absl::string_view der);
 // Whether `id` names `issuer` as the one that issued the certificate.
 bool IsIssuerOf(const OcspCertificateId& id, const Issuer& issuer);
 
-enum class CertificateStatus : uint8_t { kGood, kRevoked, kUnknown };
 struct OcspAnswer {
   CertificateStatus status = CertificateStatus::kUnknown;
   // Of kRevoked.

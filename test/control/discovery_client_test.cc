@@ -31,10 +31,12 @@ class Recorder : public DiscoveryClient::Handler {
     return absl::OkStatus();
   }
   void OnConnected() override { ++connections; }
+  void OnDisconnected() override { ++disconnections; }
 
   std::vector<Update> updates;
   std::vector<tls::TrustBundle::Domain> bundles;
   int connections = 0;
+  int disconnections = 0;
 };
 
 Response BackendResponse(const std::string& nonce, const std::string& version, uint32_t port) {
@@ -178,6 +180,7 @@ TEST_F(DiscoveryClientTest, ComesBackWithWhatItHoldsAndAFreshToken) {
   EXPECT_TRUE(server_.requests()[4].has_node());
   EXPECT_THAT(server_.authorizations(), ElementsAre("Bearer first.token", "Bearer second.token"));
   ASSERT_TRUE(Until([&] { return recorder_.connections == 2; }));
+  EXPECT_EQ(recorder_.disconnections, 1);
 }
 
 TEST_F(DiscoveryClientTest, KeepsEverythingWhileTheControlPlaneIsAway) {

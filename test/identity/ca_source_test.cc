@@ -135,7 +135,42 @@ TEST_F(CaSourceTest, SpreadsWhatIsOverdueWhenTheWayIsOpenAgain) {
   authority_.Give(absl::UnavailableError("away"));
   source_->TryOverdue();
   EXPECT_EQ(authority_.waiting(), 0u);
-  Advance(absl::Seconds(30));
+  Advance(absl::Minutes(5));
+  EXPECT_EQ(authority_.waiting(), 0u);
+  Advance(absl::Minutes(1));
+  EXPECT_EQ(authority_.waiting(), 1u);
+}
+
+TEST_F(CaSourceTest, WaitsOnceForAControlPlaneThatIsAwayThenTriesNonetheless) {
+  authority_.Answer();
+  source_->OnControlPlaneLost();
+  Advance(absl::Minutes(30));
+  EXPECT_EQ(authority_.waiting(), 0u) << "it is away, and there is time";
+  Advance(absl::Seconds(8));
+  EXPECT_EQ(authority_.waiting(), 1u) << "perhaps only its stream is";
+  EXPECT_TRUE(recorder_.failures.empty());
+}
+
+TEST_F(CaSourceTest, SpreadsWhatFellDueWhileTheControlPlaneWasAway) {
+  authority_.Answer();
+  source_->OnControlPlaneLost();
+  Advance(absl::Minutes(30));
+  clock_.Advance(absl::Seconds(3));
+  source_->TryOverdue();
+  Advance(absl::Seconds(6));
+  EXPECT_EQ(authority_.waiting(), 0u);
+  Advance(absl::Seconds(12));
+  EXPECT_EQ(authority_.waiting(), 1u);
+}
+
+TEST_F(CaSourceTest, WaitsForNobodyWhenToldToRotateOrWithLittleTimeLeft) {
+  authority_.Answer();
+  source_->OnControlPlaneLost();
+  source_->RotateNow();
+  ASSERT_EQ(authority_.waiting(), 1u);
+  authority_.Answer();
+  clock_.Advance(absl::Minutes(46));
+  source_->Check();
   EXPECT_EQ(authority_.waiting(), 1u);
 }
 

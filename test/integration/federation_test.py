@@ -5,8 +5,8 @@ import json
 import unittest
 import urllib.request
 
-from mesh import Mesh, allow, await_true, documents, free_port, metric, peer_authentication, request
-from mesh import service
+from mesh import (Load, Mesh, allow, await_true, documents, free_port, metric,
+                  peer_authentication, request, service)
 
 HOST = "backend.partner.example"
 PARTNER = "partner.example"
@@ -40,11 +40,12 @@ spec:
 
 
 class FederationTest(unittest.TestCase):
-    def start(self, own="", partner="", client=f"{OURS}/ns/demo/sa/frontend"):
-        """A frontend in one mesh, a backend in the other that lets in `client`."""
+    def start(self, own="", partner="", client=f"{OURS}/ns/demo/sa/frontend", lifetime="1h"):
+        """A frontend in one mesh, a backend in the other that lets in `client`; `lifetime` is that
+        of the other one's leaves."""
         self.ours = Mesh(trust_domain=OURS, control_plane=own)
         self.addCleanup(self.ours.__exit__, None)
-        self.theirs = Mesh(trust_domain=PARTNER, control_plane=partner)
+        self.theirs = Mesh(lifetime, trust_domain=PARTNER, control_plane=partner)
         self.addCleanup(self.theirs.__exit__, None)
         app, _ = self.theirs.nginx("location / { return 200 ok; }")
         self.theirs.write("mesh.yaml", documents(
@@ -86,7 +87,12 @@ class FederationTest(unittest.TestCase):
             f"{OURS}/ns/demo/sa/frontend", f"{OURS}/ns/demo/sa/another"))
         await_true("the policy is about who it is", lambda: self.status() == 403, 10)
 
-    def test_learns_the_roots_from_bundle_endpoints_and_follows_their_rotation(self):
+    def foreign_roots(self):
+        """How many roots of the partner our frontend trusts."""
+        return [bundle["roots"] for bundle in self.frontend.certs()["bundles"]
+                if bundle["trustDomain"] == PARTNER]
+
+    def test_learns_the_roots_from_bundle_endpoints_and_follows_their_rotation_under_load(self):
         port = free_port()
         place = Mesh()
         self.addCleanup(place.__exit__, None)
@@ -96,7 +102,7 @@ class FederationTest(unittest.TestCase):
                     f"    spiffeId: spiffe://{PARTNER}/ns/istio-system/sa/kith-controlplane\n")
         self.start(own=endpoint,
                    partner=f"federation:\n- trustDomain: {OURS}\n  file: {own}\n"
-                           f"bundleEndpoint:\n  address: 127.0.0.1:{port}\n  refreshHint: 1s\n")
+                           f"bundleEndpoint:\n  address: 127.0.0.1:{port}\n  refreshHint: 1s\n", lifetime="4s")
         self.share(self.ours, own)
         self.share(self.theirs, first)
         await_true("the way there", lambda: self.status() == 200, 15)
@@ -107,6 +113,18 @@ class FederationTest(unittest.TestCase):
             bundle = json.load(answer)
         self.assertEqual([key["use"] for key in bundle["keys"]], ["x509-svid"])
         self.assertEqual(bundle["spiffe_refresh_hint"], 1)
+        before = self.theirs.kithctl("ca", "rotate", "status")["signer"]
+        load = Load(self.frontend.outbound[HOST], 26, connections=8)
+        self.theirs.kithctl("ca", "rotate", "start")
+        after = await_true("the new root alone", lambda: (
+            state := self.theirs.kithctl("ca", "rotate", "status"))["phase"] == "idle" and state, 40)
+        self.assertNotEqual(after["signer"], before)
+        requests, failed = load.finish()
+        self.assertEqual(failed, 0)
+        self.assertGreater(requests, 500)
+        await_true("the old root is forgotten", lambda: self.foreign_roots() == [1], 15)
+        # The leaves live for 4 s, and no connection outlives them: each is of the new root.
+        self.assertEqual(self.status(), 200)
 
 
 if __name__ == "__main__":

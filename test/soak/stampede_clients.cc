@@ -71,6 +71,7 @@ class Client final : public control::DiscoveryClient::Handler {
     return manager_->SetBundle(std::move(domains));
   }
   void OnConnected() override { source_.TryOverdue(); }
+  void OnDisconnected() override { source_.OnControlPlaneLost(); }
 
  private:
   control::DiscoveryClient::Options DiscoveryOptions(const std::string& roots, int number) const {

@@ -172,7 +172,6 @@ bool AuditLog::TakeRefusalToken(absl::Time now) {
 }
 
 absl::Status AuditLog::WriteLine(absl::string_view line) {
-  off_t before = ::lseek(file_, 0, SEEK_END);
   ssize_t written;
   do {
     written = ::write(file_, line.data(), line.size());
@@ -180,7 +179,7 @@ absl::Status AuditLog::WriteLine(absl::string_view line) {
   if (written == static_cast<ssize_t>(line.size())) return absl::OkStatus();
   int error = written < 0 ? errno : ENOSPC;
   // Half a line would spoil the next one too.
-  if (written > 0 && before >= 0 && ::ftruncate(file_, before) != 0) error = errno;
+  if (written > 0 && ::ftruncate(file_, ::lseek(file_, 0, SEEK_END) - written) != 0) error = errno;
   return Refuse(absl::StatusCode::kUnavailable, Refusal::kAuditUnavailable,
                 SystemError("write audit log", path_, error, kRemedy));
 }

@@ -14,6 +14,7 @@
 #include "source/controlplane/ca/refusal.h"
 #include "source/controlplane/ca/signer.h"
 #include "source/controlplane/ca/signing_request.h"
+#include "source/tls/encoding.h"
 #include "source/x509/certificate_builder.h"
 #include "source/x509/crypto.h"
 
@@ -130,14 +131,13 @@ absl::StatusOr<IssuedCertificate> CertificateAuthority::State::Issue(
   spec.crl_urls = With(signer, options.crl_urls);
   spec.not_before = validity.begin;
   spec.not_after = validity.end;
-  KITH_ASSIGN_OR_RETURN(bssl::UniquePtr<X509> leaf,
-                        x509::BuildCertificate(spec, request.key.get(), signer.issuer));
-  KITH_ASSIGN_OR_RETURN(std::string leaf_pem, x509::CertificatePem(leaf.get()));
+  KITH_ASSIGN_OR_RETURN(x509::NewCertificate leaf,
+                        x509::MakeCertificate(spec, request.key.get(), signer.issuer));
   IssuedCertificate issued;
-  issued.chain_pem.push_back(std::move(leaf_pem));
+  issued.chain_pem.push_back(tls::PemBlock("CERTIFICATE", leaf.der));
   for (const std::string& pem : signer.intermediates_pem) issued.chain_pem.push_back(pem);
   issued.chain_pem.push_back(with->bundle_pem);
-  issued.serial = x509::SerialHex(leaf.get());
+  issued.serial = std::move(leaf.serial);
   issued.key_type = std::move(request.key_type);
   issued.not_before = validity.begin;
   issued.not_after = validity.end;

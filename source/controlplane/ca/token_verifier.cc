@@ -11,16 +11,19 @@
 #include "absl/strings/strip.h"
 #include "source/base/status.h"
 #include "source/controlplane/ca/refusal.h"
+#include "source/jwt/claims.h"
 #include "source/jwt/token.h"
 
 namespace kith::controlplane {
 namespace {
 
+using jwt::HasAudience;
+using jwt::Presence;
+using jwt::TextClaim;
+using jwt::TimeClaim;
 using nlohmann::json;
 
-constexpr size_t kMaxName = 253;  // Of a Kubernetes object.
-// The last second that RFC 3339 can write; what lies beyond is a mistake or an attempt.
-constexpr double kLatestTime = 253402300799.0;
+constexpr size_t kMaxName = 253;                     // Of a Kubernetes object.
 constexpr absl::Duration kSkew = absl::Seconds(60);  // How far `nbf` and `iat` may lie ahead.
 
 absl::Status Bad(Refusal refusal, absl::string_view message) {
@@ -30,39 +33,16 @@ absl::Status Bad(Refusal refusal, absl::string_view message) {
 // A claim as it may be shown: what a stranger wrote is cut and escaped.
 std::string Shown(const std::string& text) { return absl::CHexEscape(text.substr(0, 80)); }
 
-// Null unless it is there and a string.
-const std::string* Text(const json& object, const char* key) {
-  auto found = object.find(key);
-  return found == object.end() ? nullptr : found->get_ptr<const std::string*>();
-}
-
-enum class Presence { kAbsent, kGood, kBad };
-
-Presence TimeClaim(const json& claims, const char* key, absl::Time& time) {
-  auto found = claims.find(key);
-  if (found == claims.end()) return Presence::kAbsent;
-  if (!found->is_number()) return Presence::kBad;
-  double seconds = found->get<double>();
-  if (!(seconds >= 0 && seconds <= kLatestTime)) return Presence::kBad;
-  time = absl::UnixEpoch() + absl::Seconds(seconds);
-  return Presence::kGood;
-}
-
-bool HasAudience(const json& claims, const std::vector<std::string>& audiences) {
-  auto found = claims.find("aud");
-  if (found == claims.end()) return false;
-  auto fits = [&audiences](const json& value) {
-    const std::string* text = value.get_ptr<const std::string*>();
-    return text != nullptr &&
-           std::find(audiences.begin(), audiences.end(), *text) != audiences.end();
-  };
-  if (found->is_array()) return std::any_of(found->begin(), found->end(), fits);
-  return fits(*found);
-}
-
 std::string At(absl::Time time) { return absl::FormatTime(time, absl::UTCTimeZone()); }
 
-absl::Status CheckTimes(const json& claims, absl::Time now, Caller& caller) {
+absl::Status CheckExpiry(const Caller& caller, absl::Time now) {
+  if (caller.expires > now) return absl::OkStatus();
+  return Bad(Refusal::kTokenExpired,
+             absl::StrCat("it expired at ", At(caller.expires), "; make a new one"));
+}
+
+// `begins`: before then it would be refused.
+absl::Status CheckTimes(const json& claims, absl::Time now, Caller& caller, absl::Time& begins) {
   switch (TimeClaim(claims, "exp", caller.expires)) {
     case Presence::kAbsent:
       return Bad(Refusal::kTokenExpired, "it has no expiry (exp)");
@@ -71,20 +51,19 @@ absl::Status CheckTimes(const json& claims, absl::Time now, Caller& caller) {
     case Presence::kGood:
       break;
   }
-  if (caller.expires <= now) {
-    return Bad(Refusal::kTokenExpired,
-               absl::StrCat("it expired at ", At(caller.expires), "; make a new one"));
-  }
+  KITH_RETURN_IF_ERROR(CheckExpiry(caller, now));
   for (const char* claim : {"nbf", "iat"}) {
     absl::Time time;
     Presence presence = TimeClaim(claims, claim, time);
     if (presence == Presence::kBad) {
       return Bad(Refusal::kTokenMalformed, absl::StrCat("its ", claim, " is not a time"));
     }
-    if (presence == Presence::kGood && time > now + kSkew) {
+    if (presence == Presence::kAbsent) continue;
+    if (time > now + kSkew) {
       return Bad(Refusal::kTokenNotYetValid,
                  absl::StrCat("it is valid only from ", At(time), "; compare the clocks"));
     }
+    begins = std::max(begins, time - kSkew);
   }
   return absl::OkStatus();
 }
@@ -92,7 +71,7 @@ absl::Status CheckTimes(const json& claims, absl::Time now, Caller& caller) {
 // "system:serviceaccount:<namespace>:<service account>"; where the claim "kubernetes.io" is there,
 // it must say the same.
 absl::Status TakeSubject(const json& claims, Caller& caller) {
-  const std::string* subject = Text(claims, "sub");
+  const std::string* subject = TextClaim(claims, "sub");
   absl::string_view names = subject == nullptr ? "" : absl::string_view(*subject);
   size_t colon = absl::string_view::npos;
   if (absl::ConsumePrefix(&names, "system:serviceaccount:")) colon = names.find(':');
@@ -109,18 +88,18 @@ absl::Status TakeSubject(const json& claims, Caller& caller) {
   }
   auto details = claims.find("kubernetes.io");
   if (details == claims.end()) return absl::OkStatus();
-  const std::string* name_space = details->is_object() ? Text(*details, "namespace") : nullptr;
+  const std::string* name_space = details->is_object() ? TextClaim(*details, "namespace") : nullptr;
   const std::string* account = nullptr;
   if (name_space != nullptr) {
     auto found = details->find("serviceaccount");
-    if (found != details->end() && found->is_object()) account = Text(*found, "name");
+    if (found != details->end() && found->is_object()) account = TextClaim(*found, "name");
   }
   if (name_space == nullptr || account == nullptr || *name_space != caller.name_space ||
       *account != caller.service_account) {
     return Bad(Refusal::kTokenSubject, "its subject and its claim kubernetes.io disagree");
   }
   if (const auto pod = details->find("pod"); pod != details->end() && pod->is_object()) {
-    if (const std::string* name = Text(*pod, "name")) caller.pod = Shown(*name);
+    if (const std::string* name = TextClaim(*pod, "name")) caller.pod = Shown(*name);
   }
   return absl::OkStatus();
 }
@@ -136,7 +115,9 @@ void TakeJoined(const json& claims, Caller& caller) {
   caller.replace_token_from = issued + (caller.expires - issued) / 2;
 }
 
-absl::Status CheckSignature(const TrustedIssuer& issuer, const jwt::Token& token) {
+// By `keys`, which are the issuer's present ones; null: it has none.
+absl::Status CheckSignature(const TrustedIssuer& issuer, const jwt::KeySet* keys,
+                            const jwt::Token& token) {
   // The algorithm is ours to choose, not the token's: it is looked at before any key is.
   jwt::Algorithm algorithm;
   const bool known = jwt::AlgorithmOf(token.algorithm, algorithm);
@@ -148,7 +129,6 @@ absl::Status CheckSignature(const TrustedIssuer& issuer, const jwt::Token& token
   if (token.key_id.empty()) {
     return Bad(Refusal::kTokenUnknownKey, "it does not say which key signed it (kid)");
   }
-  const std::shared_ptr<const jwt::KeySet> keys = issuer.keys();
   const auto verdict =
       keys == nullptr ? jwt::KeySet::Verdict::kNoKey
                       : keys->Verify(algorithm, token.key_id, token.signed_part, token.signature);
@@ -178,16 +158,36 @@ TrustedIssuer OwnIssuer(const TokenKey& key, std::string issuer, std::string aud
   return own;
 }
 
+std::shared_ptr<const VerifiedTokens::Entry> JwtVerifier::Known(
+    const VerifiedTokens::Digest& digest) const {
+  std::shared_ptr<const VerifiedTokens::Entry> entry = known_.Find(digest);
+  if (entry == nullptr || entry->begins > clock_->Now()) return nullptr;
+  // A set that was fetched again, or is too old to be believed, is another one, or none.
+  return issuers_[entry->issuer].keys() == entry->keys ? entry : nullptr;
+}
+
 absl::StatusOr<Caller> JwtVerifier::Verify(absl::string_view text) const {
   if (text.size() > jwt::kMaxTokenBytes) {
     return Bad(Refusal::kTokenTooLarge,
                absl::StrCat(text.size(), " bytes; at most ", jwt::kMaxTokenBytes, " are read"));
   }
+  const VerifiedTokens::Digest digest = VerifiedTokens::DigestOf(text);
+  if (const auto known = Known(digest); known != nullptr) {
+    KITH_RETURN_IF_ERROR(CheckExpiry(known->caller, clock_->Now()));
+    return known->caller;
+  }
+  KITH_ASSIGN_OR_RETURN(VerifiedTokens::Entry verified, VerifyAnew(text));
+  Caller caller = verified.caller;
+  known_.Add(digest, std::move(verified));
+  return caller;
+}
+
+absl::StatusOr<VerifiedTokens::Entry> JwtVerifier::VerifyAnew(absl::string_view text) const {
   const absl::StatusOr<jwt::Token> token = jwt::ParseToken(text);
   if (!token.ok()) return Bad(Refusal::kTokenMalformed, token.status().message());
 
   // Not believed yet: it only chooses whose keys are tried.
-  const std::string* named = Text(token->claims, "iss");
+  const std::string* named = TextClaim(token->claims, "iss");
   const auto issuer = std::find_if(
       issuers_.begin(), issuers_.end(),
       [named](const TrustedIssuer& each) { return named != nullptr && each.issuer == *named; });
@@ -196,23 +196,26 @@ absl::StatusOr<Caller> JwtVerifier::Verify(absl::string_view text) const {
                absl::StrCat("its issuer \"", Shown(named == nullptr ? "" : *named),
                             "\" is not one of those that are trusted (tokens.issuers)"));
   }
-  KITH_RETURN_IF_ERROR(CheckSignature(*issuer, *token));
+  VerifiedTokens::Entry verified;
+  verified.issuer = static_cast<size_t>(issuer - issuers_.begin());
+  verified.keys = issuer->keys();
+  KITH_RETURN_IF_ERROR(CheckSignature(*issuer, verified.keys.get(), *token));
   if (!HasAudience(token->claims, issuer->audiences)) {
     return Bad(Refusal::kTokenAudience,
                absl::StrCat("it is not meant for the audience \"",
                             absl::StrJoin(issuer->audiences, "\" or \""), "\""));
   }
-  Caller caller;
-  KITH_RETURN_IF_ERROR(CheckTimes(token->claims, clock_->Now(), caller));
+  Caller& caller = verified.caller;
+  KITH_RETURN_IF_ERROR(CheckTimes(token->claims, clock_->Now(), caller, verified.begins));
   KITH_RETURN_IF_ERROR(TakeSubject(token->claims, caller));
   if (!issuer->namespaces.empty() && std::find(issuer->namespaces.begin(), issuer->namespaces.end(),
                                                caller.name_space) == issuer->namespaces.end()) {
     return Bad(Refusal::kTokenSubject,
                absl::StrCat("its issuer may not speak for the namespace ", caller.name_space));
   }
-  if (const std::string* id = Text(token->claims, "jti")) caller.token_id = Shown(*id);
+  if (const std::string* id = TextClaim(token->claims, "jti")) caller.token_id = Shown(*id);
   if (issuer->own) TakeJoined(token->claims, caller);
-  return caller;
+  return verified;
 }
 
 }  // namespace kith::controlplane

@@ -1,7 +1,7 @@
 // Tells who is calling from a bearer token: a JSON Web Token of an issuer that is trusted here,
 // with the claims of Kubernetes' service-account tokens. Threads: any, at once. Owns: its list of
-// issuers. Errors: UNAUTHENTICATED with a Refusal (refusal.h); the message says what is wrong with
-// the token and never holds it.
+// issuers, and what it knows of tokens it has verified (verified_tokens.h). Errors: UNAUTHENTICATED
+// with a Refusal (refusal.h); the message says what is wrong with the token and never holds it.
 #pragma once
 
 #include <functional>
@@ -14,6 +14,7 @@
 #include "source/base/clock.h"
 #include "source/controlplane/ca/caller.h"
 #include "source/controlplane/ca/token_key.h"
+#include "source/controlplane/ca/verified_tokens.h"
 #include "source/jwt/key_set.h"
 
 namespace kith::controlplane {
@@ -51,8 +52,13 @@ class JwtVerifier final : public TokenVerifier {
   absl::StatusOr<Caller> Verify(absl::string_view token) const override;
 
  private:
+  // Of a token whose signature is verified already: null when it must be, by keys that are present.
+  std::shared_ptr<const VerifiedTokens::Entry> Known(const VerifiedTokens::Digest& digest) const;
+  absl::StatusOr<VerifiedTokens::Entry> VerifyAnew(absl::string_view token) const;
+
   const std::vector<TrustedIssuer> issuers_;
   const base::Clock* const clock_;
+  mutable VerifiedTokens known_;
 };
 
 }  // namespace kith::controlplane

@@ -26,12 +26,4 @@ struct KeyFetch {
   absl::StatusOr<std::string> Get(const std::string& url, absl::Duration timeout) const;
 };
 
-struct Url {
-  std::string scheme;
-  std::string host;
-  uint16_t port = 0;
-  std::string target;  // Path and query.
-};
-absl::StatusOr<Url> ParseUrl(absl::string_view text);
-
 }  // namespace kith::controlplane
