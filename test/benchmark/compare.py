@@ -213,19 +213,19 @@ class Benchmark:
         self.report.value("idle_private_mib", max(private) / 1024, "MiB")
 
     def idle_memory(self):
-        """idle opaque connections: growth of resident memory per connection and proxy"""
+        """idle opaque connections: growth of private memory per connection and proxy"""
         peer = self.growth(self.nginx)
         for figure, pair in (("idle_conn_kib_own", self.kith_own), ("idle_conn_kib_link", self.kith)):
             self.report.value(figure, self.growth(pair), "KiB", f"nginx {peer:.2f} KiB")
 
     def growth(self, pair):
         """KiB, with all the idle connections open."""
-        def resident():
-            return sum(measure.memory_kib(pid)[0] for pid in pair.pids)
-        before = resident()
+        def private():  # Not resident: code that is used again for the first time would count.
+            return sum(measure.memory_kib(pid)[1] for pid in pair.pids)
+        before = private()
         idle = IdleConnections(pair.ports["tcp"], self.idle_connections)
         time.sleep(1)
-        grown = resident() - before
+        grown = private() - before
         idle.close()
         return grown / self.idle_connections / 2
 
