@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstring>
 
 #include "absl/types/optional.h"
 #include "source/base/check.h"
@@ -11,6 +10,10 @@ namespace {
 
 // A block that decodes to this many times the limit is an attack on the decoder.
 constexpr size_t kBombFactor = 4;
+
+constexpr size_t kFrameHead = 9;
+// A frame is not cut shorter than this to fit.
+constexpr size_t kLeastFrame = 512;
 
 absl::string_view Text(const uint8_t* bytes, size_t size) {
   return absl::string_view(reinterpret_cast<const char*>(bytes), size);
@@ -142,6 +145,38 @@ struct Http2Session::Hooks {
     }
     return 0;
   }
+
+  // How large a frame of data is at most: it fills what is being sent.
+  static ssize_t FrameRoom(nghttp2_session*, uint8_t, int32_t, int32_t, int32_t, uint32_t largest,
+                           void* user) noexcept {
+    const Http2Session& self = Self(user);
+    const size_t left = self.room_ > kFrameHead ? self.room_ - kFrameHead : 0;
+    return static_cast<ssize_t>(std::min<size_t>(std::max(left, kLeastFrame), largest));
+  }
+
+  // A frame's data, of as much as ReadOutput() has said.
+  static int SendOutput(nghttp2_session*, nghttp2_frame* frame, const uint8_t* head, size_t size,
+                        nghttp2_data_source*, void* user) noexcept {
+    Http2Session& self = Self(user);
+    Stream* stream = self.Find(frame->hd.stream_id);
+    if (stream == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    self.Give(absl::MakeConstSpan(head, kFrameHead));
+    while (size > 0 && !stream->output.empty()) {
+      const absl::Span<const uint8_t> front = stream->output.Front().subspan(0, size);
+      self.Give(front);
+      size -= front.size();
+      stream->output.Consume(front.size());
+    }
+    if (size > 0) {
+      self.Give(stream->lent.subspan(0, size));
+      stream->lent.remove_prefix(size);
+    }
+    if (stream->above_watermark && stream->output.size() < kHighWatermark / 2) {
+      stream->above_watermark = false;
+      self.drained_.push_back(stream->id);
+    }
+    return self.room_ > 0 ? 0 : NGHTTP2_ERR_PAUSE;
+  }
 };
 
 nghttp2_session_callbacks* Http2Session::Callbacks::New() {
@@ -157,28 +192,22 @@ nghttp2_session_callbacks* Http2Session::Callbacks::New() {
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, &Hooks::OnStreamClose);
   nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, &Hooks::OnFrameNotSent);
   nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, &Hooks::OnFrameSent);
+  nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks, &Hooks::FrameRoom);
+  nghttp2_session_callbacks_set_send_data_callback(callbacks, &Hooks::SendOutput);
   return callbacks;
 }
 
-ssize_t Http2Session::Callbacks::ReadOutput(nghttp2_session* session, int32_t id, uint8_t* to,
+ssize_t Http2Session::Callbacks::ReadOutput(nghttp2_session* session, int32_t id, uint8_t*,
                                             size_t room, uint32_t* flags, nghttp2_data_source*,
                                             void* user) noexcept {
   Http2Session& self = *static_cast<Http2Session*>(user);
   Stream* stream = self.Find(id);
   if (stream == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-  size_t copied = 0;
-  while (copied < room && !stream->output.empty()) {
-    const absl::Span<const uint8_t> front = stream->output.Front();
-    const size_t size = std::min(front.size(), room - copied);
-    std::memcpy(to + copied, front.data(), size);
-    stream->output.Consume(size);
-    copied += size;
-  }
-  if (stream->above_watermark && stream->output.size() < kHighWatermark / 2) {
-    stream->above_watermark = false;
-    self.drained_.push_back(id);
-  }
-  if (stream->output.empty() && stream->ended) {
+  const size_t unsent = stream->unsent();
+  const size_t size = std::min(room, unsent);
+  // Hooks::SendOutput() moves them, without a stop in nghttp2's own buffer.
+  if (size > 0) *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+  if (size == unsent && stream->ended) {
     *flags |= NGHTTP2_DATA_FLAG_EOF;
     stream->end_sent = true;
     if (!stream->trailers.empty()) {
@@ -188,11 +217,11 @@ ssize_t Http2Session::Callbacks::ReadOutput(nghttp2_session* session, int32_t id
       self.Submit(nghttp2_submit_trailer(session, id, nvs.data(), nvs.size()));
     }
     if (stream->handler == nullptr && !stream->peer_ended) self.StopPeer(id);
-  } else if (copied == 0) {
+  } else if (size == 0) {
     stream->waits = true;
     return NGHTTP2_ERR_DEFERRED;
   }
-  return static_cast<ssize_t>(copied);
+  return static_cast<ssize_t>(size);
 }
 
 }  // namespace kith::http

@@ -14,6 +14,10 @@ namespace kith::http {
 namespace {
 
 constexpr uint32_t kMaxSettings = 32;
+constexpr uint32_t kDefaultFrameBytes = 16 * 1024;  // RFC 9113 §6.5.2.
+
+// A write of so much is worth a flush of its own: it spares a copy.
+constexpr size_t kLarge = size_t{64} * 1024;
 
 }  // namespace
 
@@ -28,6 +32,7 @@ Http2Session::Http2Session(const Options& options, base::BlockPool& blocks, Hand
   nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_option_set_no_closed_streams(option, 1);
   nghttp2_option_set_max_settings(option, kMaxSettings);
+  nghttp2_option_set_peer_max_concurrent_streams(option, options.expected_streams);
 
   const bool server = options.role == Role::kServer;
   const int made = server ? nghttp2_session_server_new2(&session_, callbacks, this, option)
@@ -40,6 +45,9 @@ Http2Session::Http2Session(const Options& options, base::BlockPool& blocks, Hand
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, static_cast<uint32_t>(options.first_stream_window)},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<uint32_t>(options.max_head_bytes)},
   };
+  if (options.max_frame_bytes > kDefaultFrameBytes) {
+    settings.push_back({NGHTTP2_SETTINGS_MAX_FRAME_SIZE, options.max_frame_bytes});
+  }
   if (server) {
     settings.push_back({NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, options.max_streams});
     settings.push_back({NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1});
@@ -69,7 +77,9 @@ Http2Session::Stream* Http2Session::Find(int32_t id) const {
 absl::Status Http2Session::Receive(absl::Span<const uint8_t> bytes, uint64_t now_ms) {
   now_ms_ = now_ms;
   if (!failure_.ok()) return failure_;
+  receiving_ = true;
   const ssize_t taken = nghttp2_session_mem_recv(session_, bytes.data(), bytes.size());
+  receiving_ = false;
   if (taken < 0 && failure_.ok()) {
     handler_.OnRefused("http2_protocol");
     failure_ = absl::InvalidArgumentError(
@@ -218,14 +228,23 @@ void Http2Session::Forget(const Stream& stream) {
 
 // ---- Sending ----
 
-bool Http2Session::Send(size_t room, std::string& out) {
+void Http2Session::Give(absl::Span<const uint8_t> bytes) {
+  room_ -= std::min(room_, bytes.size());
+  out_->Add(bytes);
+}
+
+bool Http2Session::Send(size_t room, Output& out) {
+  out_ = &out;
+  room_ = room;
   bool all = false;
-  while (!all && out.size() < room) {
+  while (!all && room_ > 0) {
     const uint8_t* bytes = nullptr;
     const ssize_t size = nghttp2_session_mem_send(session_, &bytes);
-    all = size <= 0;
-    if (size > 0) out.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(size));
+    if (size > 0) Give(absl::MakeConstSpan(bytes, static_cast<size_t>(size)));
+    // Data is given in between; nghttp2 then pauses when there is no more room.
+    all = size <= 0 && room_ > 0;
   }
+  out_ = nullptr;
   std::vector<int32_t> drained;
   drained.swap(drained_);
   for (int32_t id : drained) {
@@ -283,9 +302,23 @@ void Http2Session::SubmitResponse(int32_t id, absl::Span<const Header> fields, M
 void Http2Session::Write(int32_t id, absl::Span<const uint8_t> bytes) {
   Stream* stream = Find(id);
   if (stream == nullptr || stream->ended || bytes.empty()) return;
+  const bool busy = receiving_ || out_ != nullptr;
+  if (bytes.size() >= kLarge && stream->unsent() == 0 && !busy) return Lend(*stream, bytes);
+  stream->output.Append(std::exchange(stream->lent, {}));
   stream->output.Append(bytes);
   if (stream->output.size() > kHighWatermark) stream->above_watermark = true;
   if (std::exchange(stream->waits, false)) Submit(nghttp2_session_resume_data(session_, id));
+}
+
+void Http2Session::Lend(Stream& stream, absl::Span<const uint8_t> bytes) {
+  const int32_t id = stream.id;
+  stream.lent = bytes;
+  if (std::exchange(stream.waits, false)) Submit(nghttp2_session_resume_data(session_, id));
+  handler_.OnLargeOutput();
+  Stream* left = Find(id);  // It may have been reset.
+  if (left == nullptr) return;
+  left->output.Append(std::exchange(left->lent, {}));
+  if (left->output.size() > kHighWatermark) left->above_watermark = true;
 }
 
 void Http2Session::End(int32_t id, absl::Span<const Header> trailers) {
@@ -300,7 +333,7 @@ void Http2Session::End(int32_t id, absl::Span<const Header> trailers) {
 
 size_t Http2Session::buffered_output(int32_t id) const {
   const Stream* stream = Find(id);
-  return stream == nullptr ? 0 : stream->output.size();
+  return stream == nullptr ? 0 : stream->unsent();
 }
 
 void Http2Session::Reset(int32_t id, ResetCode code) {

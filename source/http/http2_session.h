@@ -65,6 +65,12 @@ class Http2Session {
     // What one stream may have unread: it starts low and doubles for a reader that keeps up.
     int32_t first_stream_window = 64 * 1024;
     int32_t largest_stream_window = 4 * 1024 * 1024;
+    // Client only: how many streams the peer takes, as long as it has not said so itself. Those it
+    // does not take after all, it refuses unlooked at.
+    uint32_t expected_streams = 100;
+    // The largest frame that the peer may send. Its data is handed on as it comes, so a large one
+    // costs nothing; what it spares is a head and a callback for each 16 KiB.
+    uint32_t max_frame_bytes = 16 * 1024;
     // What all streams may have unread before the connection stops too. Streams may grow by half of
     // it together, so that a few which then stop reading do not stop the others.
     int32_t connection_window = 32 * 1024 * 1024;
@@ -77,10 +83,21 @@ class Http2Session {
     virtual Http2StreamHandler* OnRequestHead(int32_t stream, const RequestHead& head) = 0;
     // There is something to send.
     virtual void OnHasOutput() = 0;
+    // Inside Write(): bytes so many that it is worth calling Send() now, which then takes them from
+    // where they lie. What it leaves is copied.
+    virtual void OnLargeOutput() {}
     // The peer takes no new streams; those it has are completed.
     virtual void OnPeerDrains() = 0;
     // Something was refused: the value of a metric's label.
     virtual void OnRefused(absl::string_view reason) = 0;
+  };
+
+  // Where Send() puts what it has.
+  class Output {
+   public:
+    virtual ~Output() = default;
+    // What comes next; the bytes are valid until the call returns.
+    virtual void Add(absl::Span<const uint8_t> bytes) = 0;
   };
 
   // Above it a writer stops reading its source.
@@ -93,8 +110,9 @@ class Http2Session {
 
   // `now_ms` is any clock that does not go back; it paces the flood limits.
   absl::Status Receive(absl::Span<const uint8_t> bytes, uint64_t now_ms);
-  // Appends about `room` bytes of output. False when there may be more.
-  bool Send(size_t room, std::string& out);
+  // Gives about `room` bytes of output: exactly so many where there is enough data, so that TLS
+  // cuts full records of it. False when there may be more.
+  bool Send(size_t room, Output& out);
   // Nothing more is to be read nor sent.
   bool finished() const;
   // Tells every stream that the connection is gone.
@@ -144,6 +162,8 @@ class Http2Session {
   void SettleConnectionWindow();
   void GrowWindow(Stream& stream);
   void Forget(const Stream& stream);
+  void Give(absl::Span<const uint8_t> bytes);
+  void Lend(Stream& stream, absl::Span<const uint8_t> bytes);
   void StopPeer(int32_t id);
   void Submit(int result);
 
@@ -157,6 +177,9 @@ class Http2Session {
   ResponseHead response_;
   std::vector<Header> trailers_;
   std::vector<int32_t> drained_;  // To be told after Send().
+  Output* out_ = nullptr;         // Of Send(), while it runs.
+  size_t room_ = 0;               // What is left of its room.
+  bool receiving_ = false;        // Receive() is on the stack.
   Http2FloodGuard guard_;
   absl::Status failure_;
   uint64_t now_ms_ = 0;

@@ -19,9 +19,12 @@ struct Http2Session::Stream {
   Stream(int32_t id_in, Http2StreamHandler* handler_in, base::BlockPool& blocks, size_t window_in)
       : id(id_in), handler(handler_in), output(blocks), window(window_in) {}
 
+  size_t unsent() const { return output.size() + lent.size(); }
+
   const int32_t id;
   Http2StreamHandler* handler;  // Null once released.
   base::ByteChain output;
+  absl::Span<const uint8_t> lent;  // Behind it, of the caller of Write(), while that runs.
   std::vector<std::pair<std::string, std::string>> trailers;
   ResponseContext context;  // Client only.
   size_t window;
@@ -40,7 +43,8 @@ struct Http2Session::Stream {
 // Makes nghttp2 call the session; to be freed by the caller.
 struct Http2Session::Callbacks {
   static nghttp2_session_callbacks* New();
-  // Gives a stream's output, as much as there is.
+  // Says how much of a stream's output goes into a frame; SendOutput() of http2_callbacks.cc moves
+  // it.
   static ssize_t ReadOutput(nghttp2_session* session, int32_t id, uint8_t* to, size_t room,
                             uint32_t* flags, nghttp2_data_source*, void* user) noexcept;
 };

@@ -100,7 +100,7 @@ class Attempt {
     if (!socket_->is_pipe()) uv_tcp_keepalive(socket_->tcp(), 1, kKeepAliveSeconds);
     socket_->SetConnected(address_);
     // A free port of this machine's ephemeral range can be connected to itself.
-    if (!socket_->is_pipe() && socket_->local() == address_)
+    if (!socket_->is_pipe() && socket_->AskLocal() == address_)
       return Finish(Refusal(UV_ECONNREFUSED));
     Finish(MakeSocketStream(std::move(socket_)));
   }

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,10 @@ constexpr size_t kMaxBuffers = 64;
 // A write of so much is worth a system call of its own: it spares a copy.
 constexpr size_t kDirect = size_t{64} * 1024;
 
+// So much is sent before the turn's end, while it is still in the processor's cache, and before it
+// would stop whoever writes it.
+constexpr size_t kSendEarly = size_t{128} * 1024;
+
 // The front of a chain as libuv wants it.
 struct Buffers {
   explicit Buffers(const base::ByteChain& chain) {
@@ -28,7 +33,13 @@ struct Buffers {
     }
   }
 
-  uv_buf_t items[kMaxBuffers];
+  void Add(absl::Span<const uint8_t> more) {
+    items[count++] = uv_buf_init(reinterpret_cast<char*>(const_cast<uint8_t*>(more.data())),
+                                 static_cast<unsigned>(more.size()));
+    bytes += more.size();
+  }
+
+  uv_buf_t items[kMaxBuffers + 1];
   unsigned count = 0;
   size_t bytes = 0;
 };
@@ -43,8 +54,6 @@ UvSocket::UvSocket(event::Loop& loop, bool is_pipe)
     uv_tcp_init(loop.uv(), &handle_.tcp);
   }
   handle_.any.data = this;
-  write_request_.data = this;
-  shutdown_request_.data = this;
 }
 
 UvSocket::Ptr UvSocket::Create(event::Loop& loop, int family) {
@@ -57,13 +66,18 @@ int UvSocket::Open(int descriptor, const base::SocketAddress& remote) {
   return error;
 }
 
-void UvSocket::SetConnected(const base::SocketAddress& remote) {
-  remote_ = remote;
+void UvSocket::SetConnected(const base::SocketAddress& remote) { remote_ = remote; }
+
+base::SocketAddress UvSocket::AskLocal() const {
   sockaddr_storage address = {};
   socklen_t length = sizeof address;
-  if (getsockname(descriptor(), reinterpret_cast<sockaddr*>(&address), &length) == 0) {
-    local_ = base::SocketAddress::From(reinterpret_cast<const sockaddr*>(&address));
-  }
+  if (getsockname(descriptor(), reinterpret_cast<sockaddr*>(&address), &length) != 0) return {};
+  return base::SocketAddress::From(reinterpret_cast<const sockaddr*>(&address));
+}
+
+const base::SocketAddress& UvSocket::local() const {
+  if (local_ == nullptr) local_ = std::make_unique<base::SocketAddress>(AskLocal());
+  return *local_;
 }
 
 int UvSocket::descriptor() const {
@@ -122,9 +136,14 @@ void UvSocket::OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer
 
 void UvSocket::Write(absl::Span<const uint8_t> bytes) {
   if (closing_ || writing_ != Writing::kOpen || bytes.empty()) return;
-  if (bytes.size() >= kDirect && output_.empty()) bytes.remove_prefix(SendDirectly(bytes));
-  if (bytes.empty()) return;
-  output_.Append(bytes);
+  const size_t before = output_.size();
+  if (bytes.size() >= kDirect) {
+    bytes.remove_prefix(SendEarly(bytes));
+    output_.Append(bytes);
+  } else {
+    output_.Append(bytes);
+    if (before < kSendEarly && output_.size() >= kSendEarly) SendEarly({});
+  }
   NoteBuffered();
 }
 
@@ -134,20 +153,25 @@ void UvSocket::Write(base::ByteChain&& bytes) {
   NoteBuffered();
 }
 
-size_t UvSocket::SendDirectly(absl::Span<const uint8_t> bytes) {
-  uv_buf_t buffer = uv_buf_init(reinterpret_cast<char*>(const_cast<uint8_t*>(bytes.data())),
-                                static_cast<unsigned>(bytes.size()));
-  const int sent = uv_try_write(&handle_.stream, &buffer, 1);
+size_t UvSocket::SendEarly(absl::Span<const uint8_t> behind) {
+  Buffers buffers(output_);
+  // A longer queue is one that the peer does not take.
+  if (in_flight_ > 0 || buffers.bytes < output_.size()) return 0;
+  if (!behind.empty()) buffers.Add(behind);
+  const int result = uv_try_write(&handle_.stream, buffers.items, buffers.count);
   // A failure is met again, and reported, when the rest is flushed.
-  if (sent <= 0) return 0;
-  sent_ += static_cast<uint64_t>(sent);
-  return static_cast<size_t>(sent);
+  if (result <= 0) return 0;
+  const auto sent = static_cast<size_t>(result);
+  const size_t buffered = std::min(sent, output_.size());
+  output_.Consume(buffered);
+  sent_ += sent;
+  return sent - buffered;
 }
 
 void UvSocket::NoteBuffered() {
   if (output_.size() > Stream::kHighWatermark) above_watermark_ = true;
   // While a write is in flight its completion sends the rest.
-  if (in_flight_ == 0) loop_.AtEndOfTurn(*this);
+  if (in_flight_ == 0 && (!output_.empty() || above_watermark_)) loop_.AtEndOfTurn(*this);
 }
 
 void UvSocket::EndWriting() {
@@ -161,7 +185,9 @@ void UvSocket::Flush() {
   if (!SendNow()) return;
   if (writing_ == Writing::kEnding && output_.empty()) {
     writing_ = Writing::kShuttingDown;
-    int error = uv_shutdown(&shutdown_request_, &handle_.stream, &OnShutdown);
+    shutdown_request_ = std::make_unique<uv_shutdown_t>();
+    shutdown_request_->data = this;
+    int error = uv_shutdown(shutdown_request_.get(), &handle_.stream, &OnShutdown);
     if (error != 0) return Fail("end writing to", error);
   }
   ReportDrained();
@@ -186,9 +212,13 @@ bool UvSocket::SendWhenReady() {
   Buffers buffers(output_);
   // The bytes stay at the front of output_ until OnWritten(); more may be appended behind them.
   in_flight_ = buffers.bytes;
-  int error = uv_write(&write_request_, &handle_.stream, buffers.items, buffers.count, &OnWritten);
+  write_request_ = std::make_unique<uv_write_t>();
+  write_request_->data = this;
+  int error =
+      uv_write(write_request_.get(), &handle_.stream, buffers.items, buffers.count, &OnWritten);
   if (error == 0) return true;
   in_flight_ = 0;
+  write_request_.reset();
   Fail("write to", error);
   return false;
 }
@@ -196,6 +226,7 @@ bool UvSocket::SendWhenReady() {
 void UvSocket::OnWritten(uv_write_t* request, int error) noexcept {
   auto& socket = *static_cast<UvSocket*>(request->data);
   size_t sent = std::exchange(socket.in_flight_, 0);
+  socket.write_request_.reset();
   if (socket.closing_) return socket.output_.Clear();
   if (error != 0) return socket.Fail("write to", error);
   socket.NoteSent(sent);
@@ -215,6 +246,7 @@ void UvSocket::ReportDrained() {
 
 void UvSocket::OnShutdown(uv_shutdown_t* request, int error) noexcept {
   auto& socket = *static_cast<UvSocket*>(request->data);
+  socket.shutdown_request_.reset();
   if (socket.closing_) return;
   if (error != 0) return socket.Fail("end writing to", error);
   socket.writing_ = Writing::kEnded;
@@ -228,7 +260,7 @@ void UvSocket::FinishIfBothEnded() {
 void UvSocket::Fail(absl::string_view attempted, int error) {
   // An accepted UNIX peer has no name; the path it connected to says where.
   bool named = remote_.family() != AF_UNIX || !remote_.UnixPath().empty();
-  Die(absl::UnavailableError(absl::StrCat(attempted, " ", (named ? remote_ : local_).ToString(),
+  Die(absl::UnavailableError(absl::StrCat(attempted, " ", (named ? remote_ : local()).ToString(),
                                           ": ", event::UvReason(error))));
 }
 

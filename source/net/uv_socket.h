@@ -43,12 +43,16 @@ class UvSocket final : private event::EndOfTurn, private event::Lingering {
   void SetConnected(const base::SocketAddress& remote);
 
   // For a connection that was redirected: where it was going.
-  void set_local(const base::SocketAddress& local) { local_ = local; }
+  void set_local(const base::SocketAddress& local) {
+    local_ = std::make_unique<base::SocketAddress>(local);
+  }
 
   bool is_pipe() const { return is_pipe_; }
   uv_tcp_t* tcp() { return &handle_.tcp; }
   uv_pipe_t* pipe() { return &handle_.pipe; }
   int descriptor() const;  // -1 when there is none.
+  // The kernel's word, which local() keeps.
+  base::SocketAddress AskLocal() const;
 
   void set_handler(StreamHandler* handler);
   void ResumeReading();
@@ -64,7 +68,7 @@ class UvSocket final : private event::EndOfTurn, private event::Lingering {
   uint64_t bytes_received() const { return received_; }
   uint64_t bytes_sent() const { return sent_; }
   const base::SocketAddress& remote() const { return remote_; }
-  const base::SocketAddress& local() const { return local_; }
+  const base::SocketAddress& local() const;
   event::Loop& loop() { return loop_; }
 
  private:
@@ -86,8 +90,8 @@ class UvSocket final : private event::EndOfTurn, private event::Lingering {
   static void OnHandleClosed(uv_handle_t* handle) noexcept;
 
   void Flush();
-  // How many of the bytes went out.
-  size_t SendDirectly(absl::Span<const uint8_t> bytes);
+  // What is buffered, and the bytes behind it; returns how many of these went out.
+  size_t SendEarly(absl::Span<const uint8_t> behind);
   bool SendNow();        // False once the socket has failed.
   bool SendWhenReady();  // Likewise.
   void NoteSent(size_t bytes);
@@ -104,8 +108,9 @@ class UvSocket final : private event::EndOfTurn, private event::Lingering {
     uv_tcp_t tcp;
     uv_pipe_t pipe;
   } handle_;
-  uv_write_t write_request_;
-  uv_shutdown_t shutdown_request_;
+  // Set while libuv has them: most sockets are idle, and there are many.
+  std::unique_ptr<uv_write_t> write_request_;
+  std::unique_ptr<uv_shutdown_t> shutdown_request_;
   StreamHandler* handler_ = nullptr;
   base::ByteChain output_;
   size_t in_flight_ = 0;  // So many bytes at the front of output_ are lent to write_request_.
@@ -120,7 +125,7 @@ class UvSocket final : private event::EndOfTurn, private event::Lingering {
   bool handle_closed_ = false;
   bool owner_gone_ = false;
   base::SocketAddress remote_;
-  base::SocketAddress local_;
+  mutable std::unique_ptr<base::SocketAddress> local_;  // Once somebody has asked, or it was given.
   std::optional<event::Timer> flush_limit_;
 };
 

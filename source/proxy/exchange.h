@@ -107,6 +107,8 @@ class HttpSession {
                           absl::Span<const uint8_t> first_bytes) = 0;
   // A connection that begins now is to end after its first request.
   virtual bool draining() const { return false; }
+  // The client is another sidecar that speaks `kith/1`.
+  virtual bool on_link() const { return false; }
   // Whether CONNECT on a link asks for opaque bytes; StartTunnel() is then called for each.
   virtual bool TakesTunnels() const { return false; }
   virtual void StartTunnel(std::unique_ptr<TunnelStream>) {}

@@ -25,10 +25,12 @@ constexpr size_t kMaxFree = 64;
 // What a sidecar before this one may have added to a head of the largest size.
 constexpr size_t kAddedToHead = 1024;
 
-Http2Session::Options ServerOptions(const WorkerState& worker) {
+Http2Session::Options ServerOptions(const WorkerState& worker, const HttpSession& session) {
   Http2Session::Options options;
   options.role = Http2Session::Role::kServer;
   options.max_head_bytes = worker.options.limits.request_head_bytes + kAddedToHead;
+  // As a link's other end (http2_upstream.cc).
+  if (session.on_link()) options.max_frame_bytes = Http2Transport::kPiece;
   return options;
 }
 
@@ -188,7 +190,7 @@ Http2Connection::Http2Connection(WorkerState& worker, HttpSession& session,
     : worker_(worker),
       owner_(session),
       transport_(std::make_shared<Http2Transport>(worker, *this, std::move(stream),
-                                                  ServerOptions(worker), "the client")),
+                                                  ServerOptions(worker, session), "the client")),
       tick_(worker.loop, [this] { OnTick(); }),
       drain_(worker.loop, [this] { OnDrainStep(); }),
       idle_since_ms_(worker.loop.NowMs()) {

@@ -8,9 +8,41 @@ namespace kith::proxy {
 
 namespace {
 
-// Output moves to the stream in pieces as large as can be: one write, and with TLS one record, for
-// the frames of many streams.
-constexpr size_t kPiece = size_t{128} * 1024;
+// Gathers frames into pieces for the stream. What is large goes on from where it lies, up to the
+// last whole TLS record of it.
+class Gathering final : public http::Http2Session::Output {
+ public:
+  Gathering(net::Stream& stream, std::string& pending) : stream_(stream), pending_(pending) {}
+
+  void Add(absl::Span<const uint8_t> bytes) override {
+    if (bytes.size() >= kLarge) {
+      const size_t beyond = pending_.size() % kRecord;
+      if (beyond > 0) Take(bytes, kRecord - beyond);
+      Flush();
+      const size_t whole = bytes.size() - bytes.size() % kRecord;
+      stream_.Write(bytes.subspan(0, whole));
+      bytes.remove_prefix(whole);
+    }
+    Take(bytes, bytes.size());
+    if (pending_.size() >= Http2Transport::kPiece) Flush();
+  }
+  void Flush() {
+    stream_.Write(pending_);
+    pending_.clear();
+  }
+
+ private:
+  static constexpr size_t kRecord = 16384;
+  static constexpr size_t kLarge = 2 * kRecord;
+
+  void Take(absl::Span<const uint8_t>& bytes, size_t size) {
+    pending_.append(reinterpret_cast<const char*>(bytes.data()), size);
+    bytes.remove_prefix(size);
+  }
+
+  net::Stream& stream_;
+  std::string& pending_;
+};
 
 }  // namespace
 
@@ -55,12 +87,17 @@ void Http2Transport::OnEndOfTurn() {
 
 // Until there is nothing more or the stream is blocked; its OnDrained() is then the time to go on.
 void Http2Transport::Flush() {
+  Gathering out(*stream_, worker_.frames);
   bool all = false;
   while (!all && !stream_->write_blocked()) {
-    worker_.frames.clear();
-    all = session_.Send(kPiece, worker_.frames);
-    stream_->Write(worker_.frames);
+    all = session_.Send(kPiece, out);
+    out.Flush();
   }
+}
+
+void Http2Transport::OnLargeOutput() {
+  // Not while another flush is under way, in whose course this was written.
+  if (!closed_ && worker_.frames.empty()) Flush();
 }
 
 void Http2Transport::Close(const std::string& detail) {

@@ -18,6 +18,10 @@ class Http2Transport final : private net::StreamHandler,
                              private http::Http2Session::Handler,
                              private event::EndOfTurn {
  public:
+  // Output moves to the stream in pieces as large as can be: one write, and with TLS full records,
+  // for the frames of many streams.
+  static constexpr size_t kPiece = size_t{128} * 1024;
+
   class Owner {
    public:
     virtual ~Owner() = default;
@@ -70,6 +74,7 @@ class Http2Transport final : private net::StreamHandler,
     return owner_->OnRequestHead(id, head);
   }
   void OnHasOutput() override { Wake(); }
+  void OnLargeOutput() override;
   void OnPeerDrains() override { owner_->OnPeerDrains(); }
   void OnRefused(absl::string_view reason) override { worker_.observer.CountBadRequest(reason); }
   // event::EndOfTurn

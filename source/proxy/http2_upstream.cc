@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "source/base/check.h"
+#include "source/proxy/alpn.h"
 
 namespace kith::proxy {
 
@@ -15,9 +16,14 @@ namespace {
 // As for HTTP/1.1 (http1_upstream.cc): before the server side ends it.
 constexpr double kFreshShare = 0.8;
 
-Http2Session::Options ClientOptions() {
+Http2Session::Options ClientOptions(const ConnectionFacts& facts) {
   Http2Session::Options options;
   options.role = Http2Session::Role::kClient;
+  if (facts.alpn != kLinkAlpn) return options;
+  // A whole piece, which then is one write towards the application.
+  options.max_frame_bytes = Http2Transport::kPiece;
+  // A sidecar's own number: many that wait for a link get one, not one for each hundred.
+  options.expected_streams = options.max_streams;
   return options;
 }
 
@@ -128,7 +134,7 @@ Http2Upstream::Http2Upstream(WorkerState& worker, Owner& owner, Dial::Result dia
       stale_at_ms_(worker.AfterShareOf(facts_->Validity(*worker.options.clock), kFreshShare)),
       idle_deadline_(worker.loop, [this] { Go("idle"); }),
       transport_(std::make_shared<Http2Transport>(worker, *this, std::move(dialed.stream),
-                                                  ClientOptions(), "the upstream")) {
+                                                  ClientOptions(*facts_), "the upstream")) {
   transport_->Start({});
   idle_deadline_.Set(idle_timeout_);
 }

@@ -227,8 +227,8 @@ InboundTunnel::Origin InboundSession::Origin(absl::Time accepted) const {
 
 // What a peer says to a port that declares HTTP is decided request by request.
 bool InboundSession::TakesTunnels() const {
-  return facts_->alpn == kLinkAlpn && (port_->options.protocol == mesh::Protocol::kTcp ||
-                                       port_->options.protocol == mesh::Protocol::kDetect);
+  return on_link() && (port_->options.protocol == mesh::Protocol::kTcp ||
+                       port_->options.protocol == mesh::Protocol::kDetect);
 }
 
 void InboundSession::StartTunnel(std::unique_ptr<TunnelStream> stream) {

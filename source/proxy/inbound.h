@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "source/http/path.h"
+#include "source/proxy/alpn.h"
 #include "source/proxy/carried.h"
 #include "source/proxy/detect.h"
 #include "source/proxy/inbound_port.h"
@@ -51,6 +52,7 @@ class InboundSession final : public Session, private net::StreamHandler, public 
   void StartHttp2(std::unique_ptr<net::Stream> stream,
                   absl::Span<const uint8_t> first_bytes) override;
   bool draining() const override { return worker_.draining; }
+  bool on_link() const override { return facts_->alpn == kLinkAlpn; }
   bool TakesTunnels() const override;
   void StartTunnel(std::unique_ptr<TunnelStream> stream) override;
   void OnConnectionDone() override;

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "source/base/log.h"
+#include "source/base/process.h"
 #include "source/base/status.h"
 #include "source/base/version.h"
 #include "source/capture/rules.h"
@@ -251,6 +252,7 @@ absl::Status Run(const Bootstrap& bootstrap) {
     told_ready = true;
     base::Log(base::LogLevel::kInfo, "sidecar", "ready",
               {{"workload", absl::StrCat(bootstrap.name_space, "/", bootstrap.name)}});
+    base::ReleaseProgramPages();
   };
   receiver.updated = tell_ready;
   identity->Subscribe([&](const std::shared_ptr<const tls::Context>& context) {
@@ -300,6 +302,7 @@ absl::Status Run(const Bootstrap& bootstrap) {
       *loop, {.usage = ProcessUsage, .give_back = [&](absl::AnyInvocable<void()> done) {
                 workers->ReleaseBuffers([done = std::move(done)]() mutable {
                   malloc_trim(0);
+                  base::ReleaseProgramPages();
                   done();
                 });
               }});

@@ -87,10 +87,16 @@ absl::Status Http2Peer::Receive(absl::string_view bytes, uint64_t now_ms) {
   return session.Receive(Bytes(bytes), now_ms);
 }
 
-std::string Http2Peer::Output() {
-  std::string out;
-  session.Send(size_t{1} << 30, out);
-  return out;
+std::string Http2Peer::Output(size_t room) {
+  struct Text final : Http2Session::Output {
+    void Add(absl::Span<const uint8_t> bytes) override {
+      all.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    }
+    std::string all;
+  };
+  Text out;
+  session.Send(room, out);
+  return out.all;
 }
 
 Http2Peer::StreamNotes& Http2Peer::Notes(int32_t id) {

@@ -53,18 +53,22 @@ class Http2Peer : public Http2Session::Handler {
   // Http2Session::Handler
   Http2StreamHandler* OnRequestHead(int32_t id, const RequestHead& head) override;
   void OnHasOutput() override {}
+  void OnLargeOutput() override {
+    if (on_large_output) on_large_output();
+  }
   void OnPeerDrains() override { drains = true; }
   void OnRefused(absl::string_view reason) override { refused.emplace_back(reason); }
 
   int32_t Request(absl::Span<const Header> fields, Http2Session::Message message);
   absl::Status Receive(absl::string_view bytes, uint64_t now_ms = 0);
-  std::string Output();
+  std::string Output(size_t room = size_t{1} << 30);
   StreamNotes& Notes(int32_t id);
 
   base::BlockPool blocks;
   std::map<int32_t, std::unique_ptr<StreamNotes>> streams;
   std::vector<std::string> refused;
   std::function<void(StreamNotes&)> on_request;  // Server: at each head.
+  std::function<void()> on_large_output;         // Inside a large Write().
   bool reads = true;                             // Consumes a body as it comes.
   bool drains = false;
   Http2Session session;

@@ -92,6 +92,94 @@ TEST(Http2SessionTest, StopsASenderWhoseReaderDoesNotRead) {
   EXPECT_TRUE(absl::StrContains(pair.client.Notes(id).text, "drained;"));
 }
 
+TEST(Http2SessionTest, FillsExactlyTheRoomThatItIsGiven) {
+  constexpr size_t kRoom = 40'000;
+  Pair pair;
+  Exchange(pair.client, pair.server);
+  const int32_t id = pair.client.Request(kPost, Message::kGoesOn);
+  const std::string body(200'000, 'x');
+  pair.client.session.Write(id, Bytes(body));
+  pair.client.session.End(id, {});
+  const std::string piece = pair.client.Output(kRoom);
+  EXPECT_EQ(piece.size(), kRoom);
+  ASSERT_TRUE(pair.server.Receive(piece).ok());
+  Exchange(pair.client, pair.server);
+  EXPECT_EQ(pair.server.Notes(id).body, body);
+}
+
+TEST(Http2SessionTest, SendsLargerFramesToAPeerThatTakesThem) {
+  Http2Session::Options options = Options(Http2Session::Role::kServer);
+  options.max_frame_bytes = 128 * 1024;
+  Http2Peer client(Options(Http2Session::Role::kClient));
+  Http2Peer server(options);
+  Exchange(client, server);
+  const int32_t id = client.Request(kPost, Message::kGoesOn);
+  (void)server.Receive(client.Output());
+  client.session.Write(id, Bytes(std::string(60'000, 'x')));
+  EXPECT_EQ(client.Output().size(), 60'000u + 9) << "one frame";
+  // The other way the peer has asked for nothing.
+  server.session.SubmitResponse(id, kOk, Message::kGoesOn);
+  (void)server.Output();
+  server.session.Write(id, Bytes(std::string(60'000, 'x')));
+  EXPECT_EQ(server.Output().size(), 60'000u + 4 * 9);
+}
+
+TEST(Http2SessionTest, TakesALargeWriteFromWhereItLies) {
+  Pair pair;
+  const int32_t id = pair.client.Request(kPost, Message::kGoesOn);
+  Exchange(pair.client, pair.server);
+  size_t held = 0;
+  pair.client.on_large_output = [&] {
+    (void)pair.server.Receive(pair.client.Output());
+    held = pair.client.blocks.outstanding();
+  };
+  std::string body;
+  for (int i = 0; i < 100'000; ++i) body.push_back(static_cast<char>(i % 251));
+  pair.client.session.Write(id, Bytes(body));
+  EXPECT_EQ(held, 0u) << "nothing is copied while it can be sent";
+  EXPECT_EQ(pair.client.session.buffered_output(id), body.size() - 65'536);
+  Exchange(pair.client, pair.server);
+  pair.client.session.Write(id, Bytes("the end"));
+  Exchange(pair.client, pair.server);
+  EXPECT_EQ(pair.server.Notes(id).body, body + "the end");
+}
+
+TEST(Http2SessionTest, KeepsTheOrderWhenSomethingIsWrittenInsideALargeWrite) {
+  Pair pair;
+  const int32_t id = pair.client.Request(kPost, Message::kGoesOn);
+  Exchange(pair.client, pair.server);
+  const std::string body(100'000, 'x');
+  pair.client.on_large_output = [&] { pair.client.session.Write(id, Bytes("then this")); };
+  pair.client.session.Write(id, Bytes(body));
+  Exchange(pair.client, pair.server);
+  EXPECT_EQ(pair.server.Notes(id).body, body + "then this");
+}
+
+TEST(Http2SessionTest, SurvivesAResetInsideALargeWrite) {
+  Pair pair;
+  const int32_t id = pair.client.Request(kPost, Message::kGoesOn);
+  Exchange(pair.client, pair.server);
+  pair.client.on_large_output = [&] {
+    pair.client.session.Reset(id, Http2Session::ResetCode::kCancel);
+  };
+  pair.client.session.Write(id, Bytes(std::string(100'000, 'x')));
+  Exchange(pair.client, pair.server);
+  EXPECT_TRUE(pair.server.Notes(id).closed);
+  EXPECT_EQ(pair.client.blocks.outstanding(), 0u);
+}
+
+TEST(Http2SessionTest, OpensAsManyStreamsAsItExpectsUntilItIsTold) {
+  for (const uint32_t expected : {100u, 1000u}) {
+    Http2Session::Options options = Options(Http2Session::Role::kClient);
+    options.expected_streams = expected;
+    Http2Peer client(options);
+    EXPECT_EQ(client.session.stream_limit(), expected);
+    Http2Peer server(Options(Http2Session::Role::kServer));
+    Exchange(client, server);
+    EXPECT_EQ(client.session.stream_limit(), 1000u);
+  }
+}
+
 TEST(Http2SessionTest, LetsStreamsThatAreNotReadFillTheConnectionNoFurtherThanItsLimit) {
   Http2Session::Options small = Options(Http2Session::Role::kServer);
   small.connection_window = 512 * 1024;
