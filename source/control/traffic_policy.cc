@@ -1,6 +1,7 @@
 #include "source/control/traffic_policy.h"
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "kith/networking/v1/traffic_policy.pb.h"
 #include "source/base/status.h"
@@ -85,6 +86,23 @@ absl::Status SetBalancer(const LoadBalancerSettings& from, mesh::TrafficPolicy& 
   }
 }
 
+absl::Status SetLocality(const LoadBalancerSettings::LocalityLoadBalancerSetting& from,
+                         mesh::LocalityPreference& to) {
+  if (from.has_enabled()) to.enabled = from.enabled();
+  for (int i = 0; i < from.failover_size(); ++i) {
+    const auto& failover = from.failover(i);
+    const std::string field = absl::StrCat("loadBalancer.localityLbSetting.failover[", i, "]");
+    for (const std::string& region : {failover.from(), failover.to()}) {
+      if (region.empty() || absl::StrContains(region, '/')) {
+        return Bad(field, absl::StrCat("\"", region, "\" is no region; zones are not named here"));
+      }
+    }
+    if (failover.from() == failover.to()) return Bad(field, "leads from a region to itself");
+    to.failover.emplace_back(failover.from(), failover.to());
+  }
+  return absl::OkStatus();
+}
+
 absl::Status SetPool(const ConnectionPoolSettings& from, mesh::ConnectionPool& to) {
   const auto& tcp = from.tcp();
   KITH_RETURN_IF_ERROR(CheckAtLeastOne("connectionPool.tcp.maxConnections",
@@ -111,6 +129,7 @@ absl::Status SetPool(const ConnectionPoolSettings& from, mesh::ConnectionPool& t
   if (http.max_requests_per_connection() > 0) {
     to.max_requests_per_connection = http.max_requests_per_connection();
   }
+  if (http.max_retries() > 0) to.max_retries = http.max_retries();
   if (http.has_idle_timeout()) {
     KITH_ASSIGN_OR_RETURN(to.http_idle_timeout,
                           Duration("connectionPool.http.idleTimeout", http.idle_timeout()));
@@ -143,6 +162,7 @@ absl::StatusOr<mesh::TrafficPolicy> TranslateTrafficPolicy(
     const networking::v1::TrafficPolicy& policy) {
   mesh::TrafficPolicy result;
   KITH_RETURN_IF_ERROR(SetBalancer(policy.load_balancer(), result));
+  KITH_RETURN_IF_ERROR(SetLocality(policy.load_balancer().locality_lb_setting(), result.locality));
   KITH_RETURN_IF_ERROR(SetPool(policy.connection_pool(), result.pool));
   if (policy.has_outlier_detection()) {
     KITH_RETURN_IF_ERROR(SetOutliers(policy.outlier_detection(), result.outliers));

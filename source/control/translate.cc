@@ -167,6 +167,7 @@ absl::Status AddEndpoint(const ProtoEndpoint& from, const std::vector<base::Spif
       return Bad("principal", "is required where tls is MUTUAL");
     }
     endpoint.weight = from.weight() == 0 ? 1 : from.weight();
+    endpoint.locality = from.locality();
     port.endpoints.push_back(std::move(endpoint));
   }
   if (placed != static_cast<size_t>(from.addresses_size())) {
@@ -230,6 +231,7 @@ absl::StatusOr<WorkloadSettings> TranslateWorkload(const mesh::v1::WorkloadConfi
   }
   KITH_ASSIGN_OR_RETURN(settings.modes.path_normalization,
                         Normalization(config.path_normalization()));
+  settings.modes.locality = config.locality();
   KITH_ASSIGN_OR_RETURN(settings.rules, TranslateTrustPolicies(config.trust_policies(), rules));
   policy::PolicySet::Options options;
   options.trust_domain = config.trust_domain();

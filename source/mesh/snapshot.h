@@ -49,6 +49,7 @@ struct Endpoint {
   // The local IP address to connect from; none lets the kernel choose.
   base::SocketAddress source;
   std::shared_ptr<const TlsOrigination> origination = {};  // Never null for kOriginated.
+  std::string locality = {};  // "region/zone/subzone", or less of it; empty: not known.
 };
 
 struct ServicePort {
@@ -84,6 +85,7 @@ struct WorkloadModes {
   MtlsMode mode = MtlsMode::kStrict;  // Until the control plane has spoken: the safe one.
   absl::flat_hash_map<uint16_t, MtlsMode> port_modes;
   PathNormalization path_normalization = PathNormalization::kDecodeAndMergeSlashes;
+  std::string locality = {};  // As an endpoint's.
 
   MtlsMode ForPort(uint16_t port) const;
 };

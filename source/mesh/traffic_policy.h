@@ -6,6 +6,8 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/time/time.h"
 
@@ -20,6 +22,7 @@ struct ConnectionPool {
   uint32_t max_pending_requests = kUnlimited;  // That wait for a connection.
   uint32_t max_requests = kUnlimited;          // Under way.
   uint32_t max_requests_per_connection = kUnlimited;
+  uint32_t max_retries = kUnlimited;  // Of requests, under way.
   // Zero: the sidecar's own.
   absl::Duration connect_timeout = absl::ZeroDuration();
   absl::Duration tcp_idle_timeout = absl::ZeroDuration();
@@ -37,12 +40,21 @@ struct OutlierDetection {
   bool enabled() const { return consecutive_errors > 0 || consecutive_gateway_errors > 0; }
 };
 
+// Which endpoints are preferred by where they are. It holds only beside outlier detection: without
+// it nobody would know when to look farther.
+struct LocalityPreference {
+  bool enabled = true;
+  // Where a region's clients go first when their own has no healthy endpoints.
+  std::vector<std::pair<std::string, std::string>> failover;
+};
+
 struct TrafficPolicy {
   Balancer balancer = Balancer::kLeastRequest;
   // Of kConsistentHash: the header's name in lower case; empty hashes the client's IP address.
   std::string hash_header;
   ConnectionPool pool;
   OutlierDetection outliers;
+  LocalityPreference locality = {};
 };
 
 }  // namespace kith::mesh

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "source/proxy/grpc_timeout.h"
 #include "source/proxy/local_answer.h"
 #include "source/proxy/peer_headers.h"
 
@@ -14,10 +15,6 @@ using telemetry::Reason;
 
 namespace {
 
-// Endpoints to try before giving up: a dead one is replaced, a dead service is not hammered.
-constexpr size_t kMaxAttempts = 3;
-// Repetitions of a request that found a connection which had just gone.
-constexpr int kMaxRepeats = 2;
 constexpr int kHeadTooLarge = 431;
 constexpr int kNotImplemented = 501;
 
@@ -45,6 +42,7 @@ bool Exchange::HoldsRequest() const {
 void Exchange::Start(const http::RequestHead& head) {
   StartRecord();
   record_.host.assign(head.host.data(), head.host.size());
+  time_.Start(worker_.loop.NowMs(), worker_.options.timeouts.request, head);
   phase_ = Phase::kDeciding;
   Routing routing = session_.Route(head, request_, record_,
                                    [this](Routing later) { OnDecided(std::move(later)); });
@@ -103,8 +101,17 @@ void Exchange::StartAttempt() {
     Answer(StatusOf(record_.reason), record_.reason);
     return;
   }
+  BeginAttempt();
+}
+
+void Exchange::BeginAttempt() {
+  const uint64_t now_ms = worker_.loop.NowMs();
   record_.endpoint = endpoint_.get();
   endpoint_->AddActive();
+  if (retries_ == 0 && repeats_ == 0) endpoint_->group()->retries().AddRequest(now_ms);
+  if (request_complete_ || request_.framing().kind == http::BodyKind::kNone) {
+    time_.StartTry(now_ms, worker_.options.timeouts.per_try);
+  }
   const bool alone = request_.switches() != StoredRequest::Switch::kNone;
   if (alone && !endpoint_->MaySpeakHttp1()) {
     record_.detail = "the application speaks HTTP/2, which has no such request";
@@ -139,15 +146,7 @@ void Exchange::OnLeg(Endpoint::Leg leg) {
     if (leg.reason != Reason::kNoIdentity) RecordOutcome(mesh::Outcome::kGatewayError);
     record_.reason = leg.reason;
     record_.detail = std::string(leg.status.message());
-    tried_.push_back(endpoint_);
-    LeaveEndpoint();
-    if (tried_.size() < kMaxAttempts) {
-      // Nothing was sent yet, so another endpoint may have it, whatever its method.
-      StartAttempt();
-    } else {
-      Answer(StatusOf(record_.reason), record_.reason);
-    }
-    FinishIfAnswered();
+    OnConnectFailed();
   }
   downstream_.OnRequestFlows();
 }
@@ -158,6 +157,9 @@ void Exchange::ForwardOver(const Endpoint::Leg& leg) {
   record_.upstream = leg.facts;
   record_.reason = Reason::kNone;
   record_.detail.clear();
+  if (const auto left = time_.GrpcTimeout(worker_.loop.NowMs())) {
+    request_.Edit(request_.path(), {kGrpcTimeout}, {http::Header{kGrpcTimeout, *left}});
+  }
   leg_->SendHead(request_, *this);
   if (kept_ != nullptr) {
     leg_->SendBody(absl::MakeConstSpan(reinterpret_cast<const uint8_t*>(kept_->bytes.data()),
@@ -192,7 +194,12 @@ void Exchange::TakeRequestEnd(absl::Span<const http::Header> trailers) {
     ShowBody(BodyReader::Extent::kWhole);
     return;
   }
-  if (phase_ == Phase::kForwarding) SendEnd(trailers);
+  if (phase_ != Phase::kForwarding) return;
+  if (!response_begun_ && request_.framing().kind != http::BodyKind::kNone) {
+    // How long the client took for it is not the other side's fault.
+    time_.StartTry(worker_.loop.NowMs(), worker_.options.timeouts.per_try);
+  }
+  SendEnd(trailers);
 }
 
 void Exchange::SendEnd(absl::Span<const http::Header> trailers) {
@@ -227,7 +234,8 @@ bool Exchange::Switches(const http::ResponseHead& head) const {
 }
 
 void Exchange::Switch(const http::ResponseHead& head) {
-  request_complete_ = false;  // It goes on as bytes.
+  request_complete_ = false;  // It goes on as bytes, for as long as they flow.
+  time_.Clear();
   http::ResponseHead switched = head;
   // What would be a length has no meaning, and clients have read it (RFC 9110 §9.3.6).
   const auto is_length = [](const http::Header& header) {
@@ -245,6 +253,9 @@ void Exchange::OnResponseHead(const http::ResponseHead& head) {
     response_begun_ = true;
     record_.status = head.status;
     RecordOutcome(OutcomeOf(head.status));
+    response_has_end_ = head.framing.kind == http::BodyKind::kLength;
+    time_.EndTry();
+    if (failovers_ > 0) endpoint_->group()->retries().GiveBack(worker_.loop.NowMs(), failovers_);
   }
   if (Switches(head)) {
     Switch(head);
@@ -278,34 +289,16 @@ void Exchange::ResumeResponse() {
   if (leg_ != nullptr) leg_->ResumeResponse();
 }
 
-bool Exchange::MayRepeat(const Failure& failure) const {
-  if (repeats_ >= kMaxRepeats || body_sent_) return false;
-  switch (failure.repeat) {
-    case Failure::Repeat::kNever:
-      return false;
-    case Failure::Repeat::kIfIdempotent:
-      return request_.CanBeRepeated() && repeats_ == 0;
-    case Failure::Repeat::kAlways:
-      return true;
-  }
-  return false;
-}
-
 void Exchange::OnResponseFailed(const Failure& failure) {
   leg_ = nullptr;
-  // What may be repeated met a connection that was just closing, which says nothing of the
-  // endpoint.
-  if (failure.repeat == Failure::Repeat::kNever) RecordOutcome(mesh::Outcome::kGatewayError);
+  if (!failure.connection_ended) RecordOutcome(mesh::Outcome::kGatewayError);
   if (response_begun_) {
     Break(failure.reason, failure.detail);
     return;
   }
+  const std::shared_ptr<UpstreamGroup> group = endpoint_->group();
   LeaveEndpoint();
-  if (MayRepeat(failure)) {
-    ++repeats_;
-    worker_.observer.CountRetry(failure.reason);
-    StartAttempt();
-  } else {
+  if (!Repeat(failure, group)) {
     record_.detail = failure.detail;
     Answer(StatusOf(failure.reason), failure.reason);
   }
@@ -376,34 +369,6 @@ void Exchange::RefuseUnread(int status, absl::string_view detail) {
 
 // ---- Its end ----
 
-absl::Duration Exchange::patience() const {
-  const Timeouts& timeouts = worker_.options.timeouts;
-  switch (phase_) {
-    case Phase::kCollecting:
-      return timeouts.idle;
-    case Phase::kForwarding:
-      if (!response_begun_ && request_complete_ && timeouts.response > absl::ZeroDuration()) {
-        return timeouts.response;
-      }
-      return timeouts.idle;
-    case Phase::kAnswered:
-      return timeouts.head;
-    default:  // Decisions and dials have their own limits.
-      return absl::ZeroDuration();
-  }
-}
-
-void Exchange::OnOutOfPatience() {
-  if (phase_ == Phase::kForwarding && !response_begun_) {
-    RecordOutcome(mesh::Outcome::kGatewayError);
-    Fail(504, Reason::kUpstreamTimeout, "no response in time");
-  } else if (phase_ == Phase::kCollecting) {
-    Fail(408, Reason::kIdleTimeout, "the rest of a body that an authorizer is shown did not come");
-  } else {
-    Break(Reason::kUpstreamTimeout, "nothing moved for too long");
-  }
-}
-
 void Exchange::Break(Reason reason, absl::string_view detail) {
   if (phase_ == Phase::kNone) return;
   Abandon(reason, detail);
@@ -442,6 +407,7 @@ void Exchange::StartRecord() {
   record_.started = worker_.options.clock->Now();
   request_complete_ = response_begun_ = body_sent_ = false;
   repeats_ = 0;
+  retries_ = failovers_ = 0;
   tried_.clear();
 }
 
@@ -450,6 +416,7 @@ void Exchange::Report() {
   kept_ = nullptr;
   record_.duration = std::max(worker_.options.clock->Now() - record_.started, absl::ZeroDuration());
   session_.OnRequestDone(record_);
+  retrying_.Return();
   LeaveEndpoint();
   record_.endpoint = nullptr;
 }

@@ -17,6 +17,7 @@
 #include "source/proxy/endpoint.h"
 #include "source/proxy/reply.h"
 #include "source/proxy/request_leg.h"
+#include "source/proxy/request_time.h"
 #include "source/proxy/stored_request.h"
 #include "source/proxy/tunnel_stream.h"
 #include "source/proxy/worker_state.h"
@@ -168,8 +169,13 @@ class Exchange final : private ResponseSink {
 
   // The downstream's output has drained.
   void ResumeResponse();
-  // How long it may stay as it is; and what then happens. Zero is without limit.
+  // How long nothing may move; zero is without limit.
   absl::Duration patience() const;
+  // When it is over, or its try, whatever moves: RequestTime::kNever, or as the loop counts.
+  uint64_t ends_ms() const {
+    return active() && !answered() ? time_.next_ms() : RequestTime::kNever;
+  }
+  // One of the two has passed.
   void OnOutOfPatience();
   // Breaks the exchange off: also towards the downstream, or because that is gone.
   void Break(telemetry::Reason reason, absl::string_view detail);
@@ -207,6 +213,7 @@ class Exchange final : private ResponseSink {
   void Apply(Routing routing);
   void OnDecided(Routing routing);
   void StartAttempt();
+  void BeginAttempt();
   bool Switches(const http::ResponseHead& head) const;
   void Switch(const http::ResponseHead& head);
   void OnLeg(Endpoint::Leg leg);
@@ -216,7 +223,18 @@ class Exchange final : private ResponseSink {
   void ReleaseLeg();
   void Answer(int status, telemetry::Reason reason);
   void AnswerWith(const Reply& reply);
+  // What becomes of a request that got no response: the next try begins, now or later, unless the
+  // result is false.
   bool MayRepeat(const Failure& failure) const;
+  bool Repeat(const Failure& failure, const std::shared_ptr<UpstreamGroup>& group);
+  // Nothing of it was sent: another endpoint may have it, whatever its method.
+  bool FailOver(const std::shared_ptr<UpstreamGroup>& group);
+  bool TakeRetry(const std::shared_ptr<UpstreamGroup>& group);
+  void RetryLater();
+  // The present try has failed, with the failure in the record.
+  void OnConnectFailed();
+  void OnTryOver();
+  void OnRequestOver();
   void Report();
   void Finish();
 
@@ -230,13 +248,18 @@ class Exchange final : private ResponseSink {
   std::unique_ptr<KeptBody> kept_;                                     // Null: nothing is kept.
   std::shared_ptr<Endpoint> endpoint_;
   std::vector<std::shared_ptr<Endpoint>> tried_;
-  std::unique_ptr<event::Deletable> waiting_;  // For a verdict or a leg.
+  std::unique_ptr<event::Deletable> waiting_;  // For a verdict, a leg or the next try.
   UpstreamGroup::Ticket waits_for_leg_;
   RequestLeg* leg_ = nullptr;
-  int repeats_ = 0;
+  RequestTime time_;
+  int repeats_ = 0;         // Over another connection, as the first had ended.
+  uint32_t retries_ = 0;    // Within the budget,
+  uint32_t failovers_ = 0;  // and those of them that found no connection.
+  UpstreamGroup::Ticket retrying_;
   bool body_sent_ = false;  // Bytes that are not kept went over a leg.
   bool request_complete_ = false;
   bool response_begun_ = false;
+  bool response_has_end_ = false;  // Its length is told: nothing can be put in place of its rest.
 };
 
 }  // namespace kith::proxy

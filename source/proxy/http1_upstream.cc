@@ -189,9 +189,10 @@ void Http1Upstream::Break(Reason reason, std::string detail) {
   Failure failure;
   failure.reason = reason;
   failure.detail = std::move(detail);
-  // A connection that has served before may have been closed as idle at that very moment.
-  if (exchanges_ > 1 && !response_begun_ && reason == Reason::kUpstreamReset) {
+  if (!response_begun_ && reason == Reason::kUpstreamReset) {
     failure.repeat = Failure::Repeat::kIfIdempotent;
+    // A connection that has served before may have been closed as idle at that very moment.
+    failure.connection_ended = exchanges_ > 1;
   }
   Go();
   if (sink != nullptr) sink->OnResponseFailed(failure);

@@ -21,6 +21,7 @@ constexpr double kDrainShare = 0.9;
 // More than a round trip: what the peer sent before it knew has arrived by then, and is served.
 constexpr absl::Duration kDrainNotice = absl::Milliseconds(250);
 constexpr absl::Duration kTick = absl::Seconds(1);
+constexpr uint64_t kFinestTickMs = 5;  // Many streams that end one after another share a look.
 constexpr size_t kMaxFree = 64;
 // What a sidecar before this one may have added to a head of the largest size.
 constexpr size_t kAddedToHead = 1024;
@@ -52,6 +53,7 @@ class Http2Connection::Stream final : public Exchange::Downstream, public http::
     to_head_ = head.method == "HEAD";
     Touch();
     exchange_.Start(head);
+    connection_.TickBy(exchange_.ends_ms());
   }
 
   void Abandon(absl::string_view detail) {
@@ -59,7 +61,13 @@ class Http2Connection::Stream final : public Exchange::Downstream, public http::
     connection_.OnStreamDone(*this);
   }
 
+  uint64_t ends_ms() const { return exchange_.ends_ms(); }
+
   void LookAfter(uint64_t now_ms) {
+    if (now_ms >= exchange_.ends_ms()) {
+      exchange_.OnOutOfPatience();
+      return;
+    }
     const absl::Duration patience = exchange_.patience();
     if (patience <= absl::ZeroDuration() || patience == absl::InfiniteDuration()) return;
     if (absl::Milliseconds(static_cast<int64_t>(now_ms - touched_ms_)) < patience) return;
@@ -133,6 +141,8 @@ class Http2Connection::Stream final : public Exchange::Downstream, public http::
     return connection_.session().buffered_output(id_) > Http2Session::kHighWatermark;
   }
   void OnRequestFlows() override {
+    Touch();
+    connection_.TickBy(exchange_.ends_ms());
     if (!exchange_.active() || exchange_.waits()) return;
     if (!held_.empty()) {
       if (exchange_.HoldsRequest()) return;
@@ -201,8 +211,7 @@ Http2Connection::~Http2Connection() { transport_->Abandon(); }
 
 void Http2Connection::Start(absl::Span<const uint8_t> first_bytes) {
   if (owner_.draining()) StartDraining();
-  const absl::Duration response = worker_.options.timeouts.response;
-  tick_.Set(response > absl::ZeroDuration() ? std::min(kTick, response) : kTick);
+  OnTick();
   transport_->Start(first_bytes);
 }
 
@@ -246,8 +255,21 @@ void Http2Connection::OnTick() {
   if (session().streams() > 0) idle_since_ms_ = now;
   const absl::Duration idle = absl::Milliseconds(static_cast<int64_t>(now - idle_since_ms_));
   if (idle >= worker_.options.timeouts.idle) StartDraining();
-  const absl::Duration response = worker_.options.timeouts.response;
-  tick_.Set(response > absl::ZeroDuration() ? std::min(kTick, response) : kTick);
+  absl::Duration next = kTick;
+  for (const absl::Duration limit :
+       {worker_.options.timeouts.response, worker_.options.timeouts.stream_idle}) {
+    if (limit > absl::ZeroDuration()) next = std::min(next, limit);
+  }
+  ticks_at_ms_ = RequestTime::kNever;
+  TickBy(now + static_cast<uint64_t>(absl::ToInt64Milliseconds(next)));
+  for (const auto& [stream, owned] : streams_) TickBy(stream->ends_ms());
+}
+
+void Http2Connection::TickBy(uint64_t at_ms) {
+  if (at_ms >= ticks_at_ms_) return;
+  const uint64_t now = worker_.loop.NowMs();
+  ticks_at_ms_ = std::max(at_ms, now + kFinestTickMs);
+  tick_.Set(absl::Milliseconds(static_cast<int64_t>(ticks_at_ms_ - now)));
 }
 
 // ---- The transport ----

@@ -48,6 +48,8 @@ class Http2Connection final : public event::Deletable, public Http2Transport::Ow
   http::Http2Session& session() { return transport_->session(); }
   void OnStreamDone(Stream& stream);
   void OnTick();
+  // Looks after its streams by then.
+  void TickBy(uint64_t at_ms);
   void OnDrainStep();
   void Close(const std::string& detail);
 
@@ -55,7 +57,8 @@ class Http2Connection final : public event::Deletable, public Http2Transport::Ow
   HttpSession& owner_;
   const std::shared_ptr<Http2Transport> transport_;
   Http2Fields fields_;
-  Deadline tick_;   // Looks after streams that wait too long, and the idle connection.
+  Deadline tick_;  // Looks after streams that wait too long, and the idle connection.
+  uint64_t ticks_at_ms_ = RequestTime::kNever;
   Deadline drain_;  // Its steps.
   absl::flat_hash_map<Stream*, std::unique_ptr<Stream>> streams_;
   std::vector<std::unique_ptr<Stream>> done_;  // May still be on the stack.

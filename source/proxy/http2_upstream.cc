@@ -38,7 +38,8 @@ class Http2Upstream::Leg final : public RequestLeg, private http::Http2StreamHan
     Failure failure;
     failure.reason = Reason::kUpstreamReset;
     failure.detail = "the connection can take no more streams";
-    failure.repeat = Failure::Repeat::kAlways;
+    failure.repeat = Failure::Repeat::kUnseen;
+    failure.connection_ended = true;
     Fail(failure);
   }
 
@@ -102,8 +103,12 @@ class Http2Upstream::Leg final : public RequestLeg, private http::Http2StreamHan
     failure.reason = Reason::kUpstreamReset;
     failure.detail = close.detail;
     if (close.cause == Cause::kUnprocessed) {
-      failure.repeat = Failure::Repeat::kAlways;
-    } else if (close.cause == Cause::kConnection && !response_begun_) {
+      // After GOAWAY another connection takes it; else it was refused by itself.
+      failure.connection_ended = link_.retiring_;
+      failure.repeat =
+          failure.connection_ended ? Failure::Repeat::kUnseen : Failure::Repeat::kRefused;
+    } else if (!response_begun_) {
+      failure.connection_ended = close.cause == Cause::kConnection;
       failure.repeat = Failure::Repeat::kIfIdempotent;
     }
     Fail(failure);

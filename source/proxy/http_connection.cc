@@ -330,10 +330,20 @@ absl::Duration HttpConnection::IdleTime() const {
   return std::min(idle, absl::Milliseconds(static_cast<int64_t>(left)));
 }
 
+absl::Duration HttpConnection::ExchangeTime() const {
+  const absl::Duration patience = exchange_.patience();
+  const uint64_t ends_ms = exchange_.ends_ms();
+  if (ends_ms == RequestTime::kNever) return patience;
+  const uint64_t now_ms = worker_.loop.NowMs();
+  const uint64_t left_ms = ends_ms > now_ms ? ends_ms - now_ms : 1;
+  const absl::Duration left = absl::Milliseconds(static_cast<int64_t>(left_ms));
+  return patience > absl::ZeroDuration() ? std::min(patience, left) : left;
+}
+
 void HttpConnection::SetDeadline() {
   if (!serving()) return;
   if (exchange_.active()) {
-    deadline_.Set(exchange_.patience());
+    deadline_.Set(ExchangeTime());
   } else if (parser_.idle()) {
     deadline_.Set(IdleTime());
   } else if (!head_timed_) {
@@ -347,7 +357,7 @@ void HttpConnection::OnDeadline() {
   if (!serving() || exchange_.answered() || (!exchange_.active() && parser_.idle())) {
     Close();
   } else if (exchange_.active()) {
-    close_after_ = true;
+    if (!exchange_.request_complete()) close_after_ = true;
     exchange_.OnOutOfPatience();
   } else {
     worker_.observer.CountBadRequest("head_timeout");

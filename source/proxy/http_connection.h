@@ -73,6 +73,7 @@ class HttpConnection final : public event::Deletable,
   void RefuseHead(int status, absl::string_view detail);
   void Linger();
   absl::Duration IdleTime() const;
+  absl::Duration ExchangeTime() const;  // Until the exchange has to be looked after.
   void SetDeadline();
   void OnDeadline();
   void Close();

@@ -265,6 +265,11 @@ Routing InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
                       : http::NormalizePath(PathModeOf(normalization), path, path_);
   if (outcome == http::PathOutcome::kChanged) path = path_;
   out.Assign(head, path, PeerHeaders::Dropped(), added_);
+  if (worker_.memory != MemoryPressure::kNone) {
+    worker_.observer.CountShedRequest();
+    record.reason = Reason::kMemoryPressure;
+    return Routing::Refuse(503);
+  }
   record.reason = Reason::kBadRequest;
   if (port_->options.protocol == mesh::Protocol::kTcp) {
     record.detail = "a request to a port that takes opaque TCP";

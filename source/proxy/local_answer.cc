@@ -26,6 +26,7 @@ absl::string_view AnswerText(int status) {
 int StatusOf(Reason reason) {
   switch (reason) {
     case Reason::kUpstreamTimeout:
+    case Reason::kDeadlineExceeded:
       return 504;
     case Reason::kUpstreamReset:
     case Reason::kUpstreamProtocolError:

@@ -44,6 +44,7 @@ string_view ResponseFlags(telemetry::Reason reason) {
     case Reason::kUnknownService:
       return "NC";
     case Reason::kUpstreamTimeout:
+    case Reason::kDeadlineExceeded:
       return "UT";
     case Reason::kUpstreamReset:
       return "UC";
@@ -52,6 +53,7 @@ string_view ResponseFlags(telemetry::Reason reason) {
     case Reason::kConnectionReset:
       return "DC";
     case Reason::kOverload:
+    case Reason::kMemoryPressure:
     case Reason::kCircuitOpen:
       return "UO";
     default:
@@ -207,6 +209,16 @@ void Observer::CountUnverifiedServer() {
 void Observer::CountRetry(telemetry::Reason reason) {
   series_->shard.GetCounter(telemetry::kHttpRetries, {telemetry::Name(reason)}).Add();
 }
+
+void Observer::CountRetryOverBudget() {
+  series_->shard.GetCounter(telemetry::kRetriesOverBudget, {}).Add();
+}
+
+void Observer::CountTimeout(string_view timeout) {
+  series_->shard.GetCounter(telemetry::kHttpTimeouts, {timeout}).Add();
+}
+
+void Observer::CountShedRequest() { series_->shard.GetCounter(telemetry::kRequestsShed, {}).Add(); }
 
 void Observer::CountBadRequest(string_view reason) {
   series_->shard.GetCounter(telemetry::kHttpBadRequests, {reason}).Add();

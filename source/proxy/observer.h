@@ -46,6 +46,11 @@ class Observer {
   // A server outside the mesh whose certificate nobody looked at.
   void CountUnverifiedServer();
   void CountRetry(telemetry::Reason reason);
+  // A request that was not sent again for want of budget.
+  void CountRetryOverBudget();
+  // `timeout`: what was over.
+  void CountTimeout(absl::string_view timeout);
+  void CountShedRequest();
   void CountBadRequest(absl::string_view reason);
   void CountDecision(policy::Request::Kind kind, const policy::Decision& decision);
   // What the policies say of a request beside the decision, which is enforced.

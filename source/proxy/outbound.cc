@@ -1,10 +1,12 @@
 #include "source/proxy/outbound.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "source/mesh/choose.h"
+#include "source/mesh/locality.h"
 
 namespace kith::proxy {
 
@@ -55,7 +57,7 @@ void OutboundPort::Update(const mesh::Snapshot& snapshot) {
   const mesh::ServicePort* port = service->FindPort(options_.port);
   known_ = port != nullptr;
   if (!known_) return Use({}, protocol_, {});
-  Use(port->endpoints, port->protocol, port->policy);
+  Use(port->endpoints, port->protocol, port->policy, snapshot.modes.locality);
 }
 
 void OutboundPort::PassThrough(const base::SocketAddress& destination) {
@@ -67,33 +69,44 @@ void OutboundPort::PassThrough(const base::SocketAddress& destination) {
 }
 
 void OutboundPort::Use(const std::vector<mesh::Endpoint>& configs, mesh::Protocol protocol,
-                       const mesh::TrafficPolicy& policy) {
+                       const mesh::TrafficPolicy& policy, absl::string_view locality) {
   const bool same_protocol = protocol_ == protocol;
   protocol_ = protocol;
   std::vector<std::shared_ptr<Endpoint>> before;
-  before.swap(endpoints_);
-  configs_ = configs;
-  for (const mesh::Endpoint& config : configs_) {
+  for (Tier& tier : tiers_) {
+    for (auto& endpoint : tier.endpoints) before.push_back(std::move(endpoint));
+  }
+  // Without outlier detection nobody would know when to look farther.
+  const bool near_first = policy.locality.enabled && policy.outliers.enabled();
+  std::map<int, Tier> by_distance;
+  for (const mesh::Endpoint& config : configs) {
+    Tier& tier =
+        by_distance[near_first ? mesh::DistanceOf(locality, config.locality, policy.locality) : 0];
+    tier.configs.push_back(config);
     auto origination = OriginationOf(config, worker_.config.originations.get());
     auto kept = std::find_if(before.begin(), before.end(), [&](const auto& endpoint) {
       return endpoint != nullptr && same_protocol && SameEndpoint(endpoint->config(), config) &&
              endpoint->origination() == origination;
     });
     if (kept != before.end()) {
-      endpoints_.push_back(std::move(*kept));
+      tier.endpoints.push_back(std::move(*kept));
     } else {
       Endpoint::Options options;
       options.sni = host();
       options.group = group_;
       options.origination = std::move(origination);
-      endpoints_.push_back(
+      tier.endpoints.push_back(
           std::make_shared<Endpoint>(worker_, config, protocol_, std::move(options)));
     }
   }
-  group_->Update(policy, endpoints_.size(), [this] {
+  tiers_.clear();
+  for (auto& [distance, tier] : by_distance) tiers_.push_back(std::move(tier));
+  group_->Update(policy, configs.size(), [this] {
     uint32_t established = 0;
-    for (const auto& endpoint : endpoints_) {
-      established += static_cast<uint32_t>(endpoint->connections());
+    for (const Tier& tier : tiers_) {
+      for (const auto& endpoint : tier.endpoints) {
+        established += static_cast<uint32_t>(endpoint->connections());
+      }
     }
     return established;
   });
@@ -103,7 +116,50 @@ void OutboundPort::Use(const std::vector<mesh::Endpoint>& configs, mesh::Protoco
 }
 
 void OutboundPort::Retire() {
-  for (const auto& endpoint : endpoints_) endpoint->Retire();
+  for (const Tier& tier : tiers_) {
+    for (const auto& endpoint : tier.endpoints) endpoint->Retire();
+  }
+}
+
+size_t OutboundPort::CountEjected(const Tier& tier) {
+  return static_cast<size_t>(
+      std::count_if(tier.endpoints.begin(), tier.endpoints.end(),
+                    [](const auto& endpoint) { return endpoint->ejected(); }));
+}
+
+size_t OutboundPort::PreferredTier() {
+  if (tiers_.size() < 2 || group_->CountEjected(worker_.loop.NowMs()) == 0) return 0;
+  std::vector<mesh::TierHealth> health;
+  health.reserve(tiers_.size());
+  for (const Tier& tier : tiers_) {
+    health.push_back({tier.endpoints.size(), tier.endpoints.size() - CountEjected(tier)});
+  }
+  return mesh::DrawTier(health, absl::Uniform<uint64_t>(worker_.random));
+}
+
+std::shared_ptr<Endpoint> OutboundPort::ChooseIn(const Tier& tier,
+                                                 absl::Span<const std::shared_ptr<Endpoint>> tried,
+                                                 absl::optional<uint64_t> key, Ejected ejected) {
+  const auto& endpoints = tier.endpoints;
+  std::vector<size_t> avoid;
+  for (size_t i = 0; i < endpoints.size() && avoid.size() < tried.size(); ++i) {
+    if (std::find(tried.begin(), tried.end(), endpoints[i]) != tried.end()) avoid.push_back(i);
+  }
+  if (ejected == Ejected::kLeftOut && group_->CountEjected(worker_.loop.NowMs()) > 0 &&
+      !mesh::MustUseAll(endpoints.size(), CountEjected(tier), policy().outliers)) {
+    for (size_t i = 0; i < endpoints.size(); ++i) {
+      if (endpoints[i]->ejected()) avoid.push_back(i);
+    }
+  }
+  const size_t chosen =
+      mesh::ChooseEndpoint({.endpoints = tier.configs,
+                            .active = [&endpoints](size_t i) { return endpoints[i]->active(); },
+                            .random = [this] { return absl::Uniform<uint64_t>(worker_.random); },
+                            .avoid = avoid,
+                            .balancer = policy().balancer,
+                            .turn = turn_,
+                            .key = key});
+  return chosen == mesh::kNoEndpoint ? nullptr : endpoints[chosen];
 }
 
 std::shared_ptr<Endpoint> OutboundPort::Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
@@ -116,39 +172,20 @@ std::shared_ptr<Endpoint> OutboundPort::Choose(absl::Span<const std::shared_ptr<
     reason = Reason::kCircuitOpen;
     return nullptr;
   }
-  std::vector<size_t> avoid;
-  for (size_t i = 0; i < endpoints_.size() && avoid.size() < tried.size(); ++i) {
-    if (std::find(tried.begin(), tried.end(), endpoints_[i]) != tried.end()) avoid.push_back(i);
-  }
-  const size_t kept = avoid.size();
-  const size_t ejected = group_->CountEjected(worker_.loop.NowMs());
-  if (ejected > 0 && !mesh::MustUseAll(endpoints_.size(), ejected, policy().outliers)) {
-    for (size_t i = 0; i < endpoints_.size(); ++i) {
-      if (endpoints_[i]->ejected()) avoid.push_back(i);
+  const size_t preferred = PreferredTier();
+  std::shared_ptr<Endpoint> chosen;
+  // Better one that is far away than one that has failed, and better that than
+  // none.
+  for (const Ejected ejected : {Ejected::kLeftOut, Ejected::kUsed}) {
+    for (size_t i = 0; i < tiers_.size() && chosen == nullptr; ++i) {
+      const size_t tier = (preferred + i) % tiers_.size();
+      chosen = ChooseIn(tiers_[tier], tried, key, ejected);
     }
   }
-  const auto choose = [&] {
-    return mesh::ChooseEndpoint(
-        {.endpoints = configs_,
-         .active = [this](size_t i) { return endpoints_[i]->active(); },
-         .random = [this] { return absl::Uniform<uint64_t>(worker_.random); },
-         .avoid = avoid,
-         .balancer = policy().balancer,
-         .turn = turn_,
-         .key = key});
-  };
-  size_t chosen = choose();
-  if (chosen == mesh::kNoEndpoint && avoid.size() > kept) {
-    // Better one that has failed than none.
-    avoid.resize(kept);
-    chosen = choose();
-  }
-  ++turn_;
-  if (chosen == mesh::kNoEndpoint) {
-    if (tried.empty()) reason = Reason::kNoEndpoint;
-    return nullptr;
-  }
-  return endpoints_[chosen];
+  // A further try of one request is nobody else's turn.
+  if (tried.empty()) ++turn_;
+  if (chosen == nullptr && tried.empty()) reason = Reason::kNoEndpoint;
+  return chosen;
 }
 
 // ---- A connection of the application ----

@@ -43,8 +43,23 @@ class OutboundPort {
   void Retire();
 
  private:
+  // Endpoints of one distance, each with what it was made from.
+  struct Tier {
+    std::vector<mesh::Endpoint> configs;
+    std::vector<std::shared_ptr<Endpoint>> endpoints;
+  };
+  enum class Ejected : uint8_t { kLeftOut, kUsed };
+
+  // `locality`: this workload's.
   void Use(const std::vector<mesh::Endpoint>& configs, mesh::Protocol protocol,
-           const mesh::TrafficPolicy& policy);
+           const mesh::TrafficPolicy& policy, absl::string_view locality = "");
+  // Where the next request goes while all is well there.
+  size_t PreferredTier();
+  // Null when none but `tried` is there, or ejected ones that are left out.
+  std::shared_ptr<Endpoint> ChooseIn(const Tier& tier,
+                                     absl::Span<const std::shared_ptr<Endpoint>> tried,
+                                     absl::optional<uint64_t> key, Ejected ejected);
+  static size_t CountEjected(const Tier& tier);
 
   const OutboundOptions options_;
   WorkerState& worker_;
@@ -54,9 +69,8 @@ class OutboundPort {
   std::string name_space_;
   std::string host_;
   const std::shared_ptr<UpstreamGroup> group_;
-  uint64_t turn_ = 0;  // Of round robin.
-  std::vector<mesh::Endpoint> configs_;
-  std::vector<std::shared_ptr<Endpoint>> endpoints_;  // In the order of configs_.
+  uint64_t turn_ = 0;        // Of round robin.
+  std::vector<Tier> tiers_;  // The nearest first; none is empty.
 };
 
 class OutboundSession final : public Session, public HttpSession {

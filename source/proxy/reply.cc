@@ -28,18 +28,31 @@ int GrpcStatusOf(int status) {
   }
 }
 
+constexpr int kDeadlineExceeded = 4;
+
+Reply GrpcReply(int grpc_status, absl::string_view text) {
+  Reply reply;
+  reply.status = 200;
+  reply.headers = {{"Content-Type", "application/grpc"},
+                   {"grpc-status", absl::StrCat(grpc_status)},
+                   {"grpc-message", std::string(text)}};
+  return reply;
+}
+
 }  // namespace
 
-Reply Reply::Refusal(int status, absl::string_view text, absl::Span<const http::Header> request) {
-  Reply reply;
+bool IsGrpc(absl::Span<const http::Header> request) {
   const http::Header* const type = http::Find(request, "content-type");
-  if (type != nullptr && absl::StartsWithIgnoreCase(type->value, "application/grpc")) {
-    reply.status = 200;
-    reply.headers = {{"Content-Type", "application/grpc"},
-                     {"grpc-status", absl::StrCat(GrpcStatusOf(status))},
-                     {"grpc-message", std::string(text)}};
-    return reply;
-  }
+  return type != nullptr && absl::StartsWithIgnoreCase(type->value, "application/grpc");
+}
+
+Reply Reply::GrpcDeadlineExceeded(absl::string_view text) {
+  return GrpcReply(kDeadlineExceeded, text);
+}
+
+Reply Reply::Refusal(int status, absl::string_view text, absl::Span<const http::Header> request) {
+  if (IsGrpc(request)) return GrpcReply(GrpcStatusOf(status), text);
+  Reply reply;
   reply.status = status;
   reply.headers = {{"Content-Type", "text/plain"}};
   reply.body = std::string(text);

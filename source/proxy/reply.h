@@ -13,6 +13,8 @@
 
 namespace kith::proxy {
 
+bool IsGrpc(absl::Span<const http::Header> request);
+
 struct Reply {
   int status = 403;
   std::vector<std::pair<std::string, std::string>> headers;  // Beside content-length.
@@ -20,6 +22,8 @@ struct Reply {
 
   // text/plain with `text`; to a gRPC client a status of its protocol, without a body.
   static Reply Refusal(int status, absl::string_view text, absl::Span<const http::Header> request);
+  // To a gRPC client whose time is over.
+  static Reply GrpcDeadlineExceeded(absl::string_view text);
 };
 
 }  // namespace kith::proxy

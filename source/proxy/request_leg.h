@@ -21,12 +21,17 @@ struct Failure {
     // No byte of the response came, but the request may have been processed: only what can be
     // repeated without harm (StoredRequest::CanBeRepeated()).
     kIfIdempotent,
-    // The other side says that it has not looked at the request: any method.
-    kAlways,
+    // The other side says that it has not looked at the request: any method, but not at once, as
+    // it has refused it.
+    kRefused,
+    // It was on a connection that had ended for new requests: any method, over another one.
+    kUnseen,
   };
   telemetry::Reason reason = telemetry::Reason::kNone;
   std::string detail;
   Repeat repeat = Repeat::kNever;
+  // It met a connection that was just ending, which says nothing of the endpoint.
+  bool connection_ended = false;
 };
 
 // Where the response goes. Exactly one of OnResponseComplete() and

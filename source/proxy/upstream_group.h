@@ -11,6 +11,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
 #include "source/mesh/traffic_policy.h"
+#include "source/proxy/retry_budget.h"
 
 namespace kith::proxy {
 
@@ -53,6 +54,15 @@ class UpstreamGroup {
   static Ticket Dial(std::shared_ptr<UpstreamGroup> group) {
     return Ticket(std::move(group), &UpstreamGroup::dials_);
   }
+  static Ticket Retry(std::shared_ptr<UpstreamGroup> group) {
+    return Ticket(std::move(group), &UpstreamGroup::retrying_);
+  }
+
+  // Whether one more request may be sent again, beside those that are; it then counts.
+  bool TakeRetry(uint64_t now_ms, const RetryLimits& limits) {
+    return retrying_ < policy_.pool.max_retries && retries_.Take(now_ms, limits);
+  }
+  RetryBudget& retries() { return retries_; }
 
   // Whether one more endpoint may be left out; and that it is.
   bool MayEject(uint64_t now_ms);
@@ -67,6 +77,8 @@ class UpstreamGroup {
   uint32_t active_ = 0;
   uint32_t waiting_ = 0;
   uint32_t dials_ = 0;
+  uint32_t retrying_ = 0;
+  RetryBudget retries_;
   std::vector<uint64_t> ejected_until_ms_;
 };
 

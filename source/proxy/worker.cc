@@ -90,11 +90,12 @@ class Worker::Impl {
 };
 
 bool Worker::Impl::HasRoom(const SessionSet& sessions, std::unique_ptr<net::Stream>& stream) {
-  if (sessions.size() < options.limits.connections) return true;
   const bool inbound_side = &sessions == &inbound_sessions;
+  const bool short_of_memory = inbound_side && state.memory == MemoryPressure::kRefuseConnections;
+  if (sessions.size() < options.limits.connections && !short_of_memory) return true;
   state.observer.CountRefused(
       inbound_side ? Observer::Direction::kInbound : Observer::Direction::kOutbound,
-      telemetry::Reason::kOverload);
+      short_of_memory ? telemetry::Reason::kMemoryPressure : telemetry::Reason::kOverload);
   stream->Reset();
   loop->DeleteLater(std::move(stream));
   return false;
@@ -280,6 +281,21 @@ void Worker::ReleaseBuffers(absl::AnyInvocable<void()> done) {
   impl_->loop->Post([impl = impl_.get(), done = std::move(done)]() mutable {
     impl->loop->blocks().ReleaseFree();
     done();
+  });
+}
+
+void Worker::SetMemoryPressure(MemoryPressure pressure) {
+  impl_->loop->Post([impl = impl_.get(), pressure] {
+    impl->state.memory = pressure;
+    if (pressure != MemoryPressure::kNone) impl->loop->blocks().ReleaseFree();
+    if (pressure == MemoryPressure::kRefuseConnections) impl->inbound_sessions.StartDraining();
+  });
+}
+
+void Worker::CutOffInbound(absl::Status status) {
+  impl_->loop->Post([impl = impl_.get(), status = std::move(status)] {
+    impl->inbound_sessions.CutOff(status);
+    impl->loop->blocks().ReleaseFree();
   });
 }
 

@@ -24,6 +24,7 @@
 #include "source/proxy/alpn.h"
 #include "source/proxy/origination.h"
 #include "source/proxy/peer_headers.h"
+#include "source/proxy/retry_budget.h"
 #include "source/ratelimit/rate_limits.h"
 #include "source/telemetry/access_log.h"
 #include "source/telemetry/metrics.h"
@@ -70,6 +71,12 @@ struct Timeouts {
   absl::Duration head = absl::Seconds(30);         // For a complete request head.
   absl::Duration idle = absl::Hours(1);            // Of a connection without a request.
   absl::Duration response = absl::ZeroDuration();  // Until a response's head; zero is unlimited.
+  // Of a request from its head to its response's end, whatever is tried; zero is unlimited.
+  absl::Duration request = absl::ZeroDuration();
+  // Of one try, from the choice of an endpoint to a response's head; zero is unlimited.
+  absl::Duration per_try = absl::ZeroDuration();
+  // Of a request under way in which nothing moves; zero: as idle.
+  absl::Duration stream_idle = absl::ZeroDuration();
 };
 
 struct Limits {
@@ -79,6 +86,13 @@ struct Limits {
 
 // The most that Options::recent_decisions asks for.
 inline constexpr size_t kMostRecentDecisions = 10'000;
+
+// How near the process is to the memory it may have.
+enum class MemoryPressure : uint8_t {
+  kNone,
+  kShedRequests,       // Inbound requests are answered 503.
+  kRefuseConnections,  // Inbound connections are refused, too, and those there are drain.
+};
 
 // What decides connections and requests; replaced as a whole, so none sees a mixture.
 struct Config {
@@ -105,6 +119,7 @@ class Worker {
     std::function<void(const std::string& address)> want_service;
     Timeouts timeouts;
     Limits limits;
+    RetryLimits retries;
     std::string workload;  // Labels of metrics and log lines.
     std::string name_space;
     Links links = Links::kOffered;
@@ -147,6 +162,9 @@ class Worker {
   void CutOff(absl::Status status, absl::AnyInvocable<void()> done);
   // Gives buffers that a burst has left behind back to the heap; `done` runs on the worker's loop.
   void ReleaseBuffers(absl::AnyInvocable<void()> done);
+  void SetMemoryPressure(MemoryPressure pressure);
+  // Breaks off what peers have opened: the last resort against memory that draining does not free.
+  void CutOffInbound(absl::Status status);
   // Calls back on the worker's loop.
   void Query(absl::AnyInvocable<void(const Activity&)> answer);
   // The same, for what the worker keeps of the traffic it saw.

@@ -212,7 +212,32 @@ absl::Status ReadTimeouts(const config::v1::Timeouts& from, Bootstrap& to) {
   KITH_RETURN_IF_ERROR(read(from.has_idle(), "idle", from.idle(), Zero::kRefused, timeouts.idle));
   KITH_RETURN_IF_ERROR(
       read(from.has_response(), "response", from.response(), Zero::kAllowed, timeouts.response));
+  KITH_RETURN_IF_ERROR(
+      read(from.has_request(), "request", from.request(), Zero::kAllowed, timeouts.request));
+  KITH_RETURN_IF_ERROR(
+      read(from.has_per_try(), "perTry", from.per_try(), Zero::kAllowed, timeouts.per_try));
+  KITH_RETURN_IF_ERROR(read(from.has_stream_idle(), "streamIdle", from.stream_idle(),
+                            Zero::kAllowed, timeouts.stream_idle));
   return read(from.has_drain(), "drain", from.drain(), Zero::kAllowed, to.drain);
+}
+
+absl::Status ReadRetries(const config::v1::Retries& from, Bootstrap& to) {
+  const auto read = [](bool has, absl::string_view field, uint32_t from_file, uint32_t most,
+                       uint32_t& value) -> absl::Status {
+    if (!has) return absl::OkStatus();
+    if (from_file > most) {
+      return Invalid(absl::StrCat("retries.", field), absl::StrCat("must be 0 to ", most));
+    }
+    value = from_file;
+    return absl::OkStatus();
+  };
+  proxy::RetryLimits& retries = to.retries;
+  KITH_RETURN_IF_ERROR(
+      read(from.has_attempts(), "attempts", from.attempts(), 10, retries.attempts));
+  KITH_RETURN_IF_ERROR(read(from.has_budget_percent(), "budgetPercent", from.budget_percent(), 100,
+                            retries.budget_percent));
+  return read(from.has_budget_per_second(), "budgetPerSecond", from.budget_per_second(), 1000,
+              retries.budget_per_second);
 }
 
 absl::Status ReadRevocation(const config::v1::Revocation& from, Bootstrap& to) {
@@ -259,6 +284,12 @@ absl::Status ReadLimits(const SidecarConfig& config, Bootstrap& to) {
     to.rules.min_version = tls::MinVersion::kTls12;
   }
   if (config.limits().connections() != 0) to.limits.connections = config.limits().connections();
+  constexpr uint64_t kLeastMemory = uint64_t{32} << 20;
+  to.memory_limit = config.limits().memory();
+  if (to.memory_limit != 0 && to.memory_limit < kLeastMemory) {
+    return Invalid("limits.memory",
+                   "must be 33554432 (32 MiB) or more, which an idle sidecar needs");
+  }
   const uint32_t head = config.limits().request_head_bytes();
   if (head == 0) return absl::OkStatus();
   if (head < 1024 || head > 1024 * 1024) {
@@ -296,6 +327,7 @@ absl::StatusOr<Bootstrap> Bootstrap::From(const SidecarConfig& config) {
   KITH_RETURN_IF_ERROR(ReadObservability(config, bootstrap));
   KITH_RETURN_IF_ERROR(ReadTimeouts(config.timeouts(), bootstrap));
   KITH_RETURN_IF_ERROR(ReadLimits(config, bootstrap));
+  KITH_RETURN_IF_ERROR(ReadRetries(config.retries(), bootstrap));
   KITH_RETURN_IF_ERROR(ReadRevocation(config.revocation(), bootstrap));
   KITH_RETURN_IF_ERROR(ReadBreakGlass(config.break_glass(), bootstrap));
   KITH_ASSIGN_OR_RETURN(bootstrap.application_probes, ReadApplicationProbes(config));

@@ -63,6 +63,8 @@ struct Bootstrap {
   proxy::Timeouts timeouts;
   absl::Duration drain = absl::Seconds(15);
   proxy::Limits limits;
+  uint64_t memory_limit = 0;  // Of the process, in bytes; zero: its control group's.
+  proxy::RetryLimits retries;
   std::vector<ApplicationProbe> application_probes;
 
   absl::StatusOr<base::SpiffeId> Id() const;

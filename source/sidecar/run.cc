@@ -31,12 +31,15 @@
 #include "source/sidecar/decisions_admin.h"
 #include "source/sidecar/departure.h"
 #include "source/sidecar/identity_source.h"
+#include "source/sidecar/memory_guard.h"
+#include "source/sidecar/memory_limit.h"
 #include "source/sidecar/memory_return.h"
 #include "source/sidecar/monitoring.h"
 #include "source/sidecar/origination_files.h"
 #include "source/sidecar/status_json.h"
 #include "source/sidecar/workers.h"
 #include "source/telemetry/families.h"
+#include "source/telemetry/reason_status.h"
 
 namespace kith::sidecar {
 namespace {
@@ -185,6 +188,12 @@ absl::StatusOr<std::unique_ptr<telemetry::AccessLog>> OpenAccessLog(const Bootst
   return telemetry::AccessLog::Create(options);
 }
 
+// Zero: no limit is known.
+uint64_t MemoryLimitOf(const Bootstrap& bootstrap) {
+  if (bootstrap.memory_limit != 0) return bootstrap.memory_limit;
+  return ControlGroupMemoryLimit("").value_or(0);
+}
+
 // Where the application listens: at its pod's address if its traffic is captured.
 ApplicationProbes::Target ProbedAddress(const Bootstrap& bootstrap) {
   if (bootstrap.captured_addresses.empty()) return {"127.0.0.1", ""};
@@ -238,6 +247,28 @@ absl::Status Run(const Bootstrap& bootstrap) {
   workers->want_service = [&](const std::string& address) { discovery.Want(address); };
   Departure departure(*loop, discovery, *workers, bootstrap.drain);
 
+  // What keeps the process within its memory, and small.
+  const auto give_back = [&](absl::AnyInvocable<void()> done) {
+    workers->ReleaseBuffers([done = std::move(done)]() mutable {
+      malloc_trim(0);
+      base::ReleaseProgramPages();
+      done();
+    });
+  };
+  const MemoryReturn memory_return(*loop, {.usage = ProcessUsage, .give_back = give_back});
+  const MemoryGuard memory(
+      *loop, {.limit_bytes = MemoryLimitOf(bootstrap),
+              .resident_bytes = [] { return ProcessUsage().resident_bytes; },
+              .apply = [&](proxy::MemoryPressure now) { workers->SetMemoryPressure(now); },
+              .break_off =
+                  [&] {
+                    workers->CutOffInbound(telemetry::WithReason(
+                        absl::ResourceExhaustedError("the sidecar is short of memory"),
+                        telemetry::Reason::kMemoryPressure));
+                  },
+              .give_back = give_back,
+              .metrics = &shard});
+
   // What people and Prometheus ask.
   const StatusSources status{.bootstrap = bootstrap,
                              .identity = *identity,
@@ -245,6 +276,7 @@ absl::Status Run(const Bootstrap& bootstrap) {
                              .discovery = discovery,
                              .workers = *workers,
                              .departure = departure,
+                             .memory = memory,
                              .started = started};
   bool told_ready = false;
   const auto tell_ready = [&] {
@@ -297,15 +329,6 @@ absl::Status Run(const Bootstrap& bootstrap) {
       const std::unique_ptr<http::EmbeddedServer> monitoring,
       CreateMonitoring(
           *loop, bootstrap.monitoring_address, metrics, [&] { return NotReady(status); }, probes));
-
-  const MemoryReturn memory_return(
-      *loop, {.usage = ProcessUsage, .give_back = [&](absl::AnyInvocable<void()> done) {
-                workers->ReleaseBuffers([done = std::move(done)]() mutable {
-                  malloc_trim(0);
-                  base::ReleaseProgramPages();
-                  done();
-                });
-              }});
 
   // Signals.
   const auto stop = [&] {

@@ -244,6 +244,26 @@ void WriteListeners(JsonWriter& json, const StatusSources& from) {
   json.EndObject();
 }
 
+absl::string_view PressureName(proxy::MemoryPressure pressure) {
+  switch (pressure) {
+    case proxy::MemoryPressure::kNone:
+      return "NONE";
+    case proxy::MemoryPressure::kShedRequests:
+      return "SHED_REQUESTS";
+    case proxy::MemoryPressure::kRefuseConnections:
+      return "REFUSE_CONNECTIONS";
+  }
+  return "NONE";
+}
+
+void WriteMemory(JsonWriter& json, const MemoryGuard& memory) {
+  json.BeginObject();
+  json.Key("limitBytes").Uint(memory.limit_bytes());
+  json.Key("residentBytes").Uint(memory.resident_bytes());
+  json.Key("pressure").String(PressureName(memory.pressure()));
+  json.EndObject();
+}
+
 }  // namespace
 
 std::vector<std::string> NotReady(const StatusSources& sources) {
@@ -299,6 +319,8 @@ std::string StatusJson(const StatusSources& sources, const Workers::Activity& ac
   json.Key("outbound").Uint(activity.outbound_connections);
   json.Key("upstream").Uint(activity.upstream_connections);
   json.EndObject();
+  json.Key("memory");
+  WriteMemory(json, sources.memory);
   json.EndObject();
   text += '\n';
   return text;

@@ -12,6 +12,7 @@
 #include "source/identity/source.h"
 #include "source/sidecar/bootstrap.h"
 #include "source/sidecar/departure.h"
+#include "source/sidecar/memory_guard.h"
 #include "source/sidecar/workers.h"
 
 namespace kith::sidecar {
@@ -24,6 +25,7 @@ struct StatusSources {
   const control::DiscoveryClient& discovery;
   const Workers& workers;
   const Departure& departure;
+  const MemoryGuard& memory;
   absl::Time started;
   const base::Clock& clock = base::Clock::System();
 };

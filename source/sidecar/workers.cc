@@ -31,6 +31,7 @@ absl::StatusOr<std::unique_ptr<Workers>> Workers::Create(event::Loop& loop,
   };
   options.timeouts = bootstrap.timeouts;
   options.limits = bootstrap.limits;
+  options.retries = bootstrap.retries;
   options.links = bootstrap.links;
   options.workload = bootstrap.name;
   options.name_space = bootstrap.name_space;
@@ -97,6 +98,14 @@ void Workers::CutOff(const absl::Status& status, absl::AnyInvocable<void()> done
 void Workers::ReleaseBuffers(absl::AnyInvocable<void()> done) {
   AskAll([](proxy::Worker& worker, auto answered) { worker.ReleaseBuffers(std::move(answered)); },
          std::move(done));
+}
+
+void Workers::SetMemoryPressure(proxy::MemoryPressure pressure) {
+  for (const auto& worker : workers_) worker->SetMemoryPressure(pressure);
+}
+
+void Workers::CutOffInbound(const absl::Status& status) {
+  for (const auto& worker : workers_) worker->CutOffInbound(status);
 }
 
 void Workers::Query(absl::AnyInvocable<void(const Activity&)> answer) {

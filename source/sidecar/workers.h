@@ -54,6 +54,9 @@ class Workers {
   void CutOff(const absl::Status& status, absl::AnyInvocable<void()> done);
   // Gives buffers back to the heap; `done` is called on the loop.
   void ReleaseBuffers(absl::AnyInvocable<void()> done);
+  void SetMemoryPressure(proxy::MemoryPressure pressure);
+  // Breaks off what peers have opened.
+  void CutOffInbound(const absl::Status& status);
   // The sum, on the loop.
   void Query(absl::AnyInvocable<void(const Activity&)> answer);
 

@@ -124,45 +124,6 @@ constexpr Family kConnectionsEnded{
     "Live connections ended by this sidecar: their time is over, the peer revoked, a new policy.",
     kReason,
     {}};
-constexpr Family kUpstreamConnectionsActive{"kith_upstream_connections_active",
-                                            MetricType::kGauge,
-                                            "HTTP connections to upstreams, idle or busy.",
-                                            None(),
-                                            {}};
-constexpr Family kUpstreamConnects{"kith_upstream_connects_total",
-                                   MetricType::kCounter,
-                                   "Attempts to connect to an upstream (ok, failed).",
-                                   kResult,
-                                   {}};
-constexpr Family kHttpBadRequests{"kith_http_bad_requests_total",
-                                  MetricType::kCounter,
-                                  "Requests refused as malformed or ambiguous, by what is wrong.",
-                                  kReason,
-                                  {}};
-constexpr Family kHttpRetries{"kith_http_retries_total",
-                              MetricType::kCounter,
-                              "Requests sent again, by what went wrong the first time.",
-                              kReason,
-                              {}};
-constexpr Family kUpstreamEjections{
-    "kith_upstream_ejections_total",
-    MetricType::kCounter,
-    "Endpoints left out for a while because of errors in a row (outlierDetection).",
-    None(),
-    {}};
-constexpr Family kUpstreamUnverified{
-    "kith_upstream_unverified_handshakes_total",
-    MetricType::kCounter,
-    "Handshakes with servers outside the mesh whose certificate was not looked at "
-    "(insecureSkipVerify).",
-    None(),
-    {}};
-constexpr Family kUpstreamFileReads{
-    "kith_upstream_tls_reads_total",
-    MetricType::kCounter,
-    "Readings of the files that DestinationRules of mode SIMPLE and MUTUAL name (ok, failed).",
-    kResult,
-    {}};
 constexpr Family kPolicyDecisions{
     "kith_policy_decisions_total",
     MetricType::kCounter,
@@ -423,6 +384,12 @@ absl::Span<const Family* const> AllFamilies() {
       &kUpstreamConnects,
       &kHttpBadRequests,
       &kHttpRetries,
+      &kRetriesOverBudget,
+      &kHttpTimeouts,
+      &kRequestsShed,
+      &kMemoryResident,
+      &kMemoryLimit,
+      &kMemoryPressureLevel,
       &kUpstreamEjections,
       &kUpstreamUnverified,
       &kUpstreamFileReads,

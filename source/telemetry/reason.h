@@ -48,6 +48,7 @@ enum class Reason : uint8_t {
   // The way to the other side.
   kUpstreamUnreachable,
   kUpstreamTimeout,
+  kDeadlineExceeded,
   kUpstreamReset,
   kUpstreamProtocolError,
   kUpstreamCredentials,
@@ -57,6 +58,7 @@ enum class Reason : uint8_t {
   kCircuitOpen,
   // This side.
   kOverload,
+  kMemoryPressure,
   kConnectionReset,
   kConnectionExpired,
   kIdleTimeout,

@@ -119,6 +119,7 @@ ProxyPair::ProxyPair(uint16_t application_port, Options options_in)
   inbound.proxy_protocol = options.proxy_protocol;
   server_options.inbound = {inbound};
   server_options.timeouts = options.timeouts;
+  server_options.retries = options.retries;
   server_options.links = options.links;
   server_options.workload = "server-1";
   server_options.name_space = "n";
@@ -128,6 +129,7 @@ ProxyPair::ProxyPair(uint16_t application_port, Options options_in)
   Worker::Options client_options;
   client_options.outbound = {{AnyPort(), "server.n.svc", 80}};
   client_options.timeouts = options.timeouts;
+  client_options.retries = options.retries;
   client_options.links = options.links;
   client_options.workload = "client-1";
   client_options.name_space = "n";
@@ -156,7 +158,11 @@ ProxyPair::ProxyPair(uint16_t application_port, Options options_in)
     beside.tls = mesh::EndpointTls::kPlaintext;
     service->ports.front().endpoints.push_back(std::move(beside));
   }
+  for (size_t i = 0; i < options.localities.size(); ++i) {
+    service->ports.front().endpoints[i].locality = options.localities[i];
+  }
   auto snapshot = std::make_shared<mesh::Snapshot>();
+  snapshot->modes.locality = options.client_locality;
   snapshot->services["server.n.svc"] = service;
   client->SetConfig({.snapshot = snapshot, .policies = policy::PolicySet::AllowAll()});
 

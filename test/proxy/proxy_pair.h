@@ -62,9 +62,13 @@ struct ProxyPair {
     bool client_has_identity = true;
     Links links = Links::kOffered;
     Timeouts timeouts;
+    RetryLimits retries = {};
     mesh::TrafficPolicy traffic;
     // Applications that stand beside the server's sidecar as endpoints, spoken to in plaintext.
     std::vector<uint16_t> plaintext_endpoints = {};
+    // Of the client, and of the endpoints in their order; none is known by default.
+    std::string client_locality = "";
+    std::vector<std::string> localities = {};
     ProxyProtocol proxy_protocol = ProxyProtocol::kOff;
   };
   ProxyPair(uint16_t application_port, Options options);

@@ -1,8 +1,11 @@
 // What a DestinationRule does to traffic: which endpoint is taken, what is refused, what is closed.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
 #include <map>
+#include <set>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -118,9 +121,9 @@ TEST(UpstreamPolicyTest, RefusesOpaqueConnectionsAboveTheLimit) {
     Client second(pair.outbound_port());
     second.Send("y");
     EXPECT_TRUE(second.ReadAll().find('y') == std::string::npos);
-    EXPECT_TRUE(absl::StrContains(
-        pair.ClientMetrics(),
-        "kith_connections_refused_total{direction=\"outbound\",reason=\"circuit_open\"} 1"))
+    EXPECT_TRUE(absl::StrContains(pair.ClientMetrics(),
+                                  "kith_connections_refused_total{direction="
+                                  "\"outbound\",reason=\"circuit_open\"} 1"))
         << pair.ClientMetrics();
     first.Send("z");
     EXPECT_EQ(first.ReadSome(), "z");
@@ -162,6 +165,55 @@ TEST(UpstreamPolicyTest, UsesTheLastEndpointHoweverItAnswers) {
   ProxyPair pair(bad.port(), options);
   for (int i = 0; i < 5; ++i) EXPECT_EQ(Body(pair.Get()), "bad");
   EXPECT_FALSE(absl::StrContains(pair.ClientMetrics(), "kith_upstream_ejections_total 1"));
+}
+
+// Of three endpoints: in the client's zone, in its region, and elsewhere.
+ProxyPair::Options InThreePlaces(std::vector<uint16_t> farther) {
+  ProxyPair::Options options;
+  options.traffic.outliers.consecutive_errors = 1;
+  options.traffic.outliers.base_ejection_time = absl::Hours(1);
+  options.traffic.outliers.max_ejection_percent = 100;
+  options.plaintext_endpoints = std::move(farther);
+  options.client_locality = "eu/1";
+  options.localities = {"eu/1", "eu/2", "us/1"};
+  return options;
+}
+
+TEST(UpstreamPolicyTest, PrefersTheNearestThatIsHealthy) {
+  std::atomic<bool> fails{false};
+  Application near([&](Client& connection) {
+    while (absl::StrContains(connection.ReadUntil("\r\n\r\n"), "\r\n\r\n")) {
+      connection.Send(fails ? Response("500 Internal Server Error", "bad")
+                            : Response("200 OK", "near"));
+    }
+  });
+  Application farther(Answering(Response("200 OK", "farther")));
+  Application elsewhere(Answering(Response("200 OK", "elsewhere")));
+  ProxyPair pair(near.port(), InThreePlaces({farther.port(), elsewhere.port()}));
+  for (int i = 0; i < 20; ++i) ASSERT_EQ(Body(pair.Get()), "near");
+  fails = true;
+  EXPECT_EQ(Body(pair.Get()), "bad");
+  for (int i = 0; i < 20; ++i) ASSERT_EQ(Body(pair.Get()), "farther");
+}
+
+TEST(UpstreamPolicyTest, SpreadsOverEveryPlaceWhenTheRuleSaysSo) {
+  Application near(Answering(Response("200 OK", "near")));
+  Application farther(Answering(Response("200 OK", "farther")));
+  Application elsewhere(Answering(Response("200 OK", "elsewhere")));
+  const auto places = [&](ProxyPair::Options options) {
+    options.traffic.balancer = mesh::Balancer::kRoundRobin;
+    ProxyPair pair(near.port(), std::move(options));
+    std::set<std::string> answers;
+    for (int i = 0; i < 6; ++i) answers.insert(Body(pair.Get()));
+    return answers.size();
+  };
+  ProxyPair::Options options = InThreePlaces({farther.port(), elsewhere.port()});
+  EXPECT_EQ(places(options), 1u);
+  options.traffic.locality.enabled = false;
+  EXPECT_EQ(places(options), 3u);
+  options = InThreePlaces({farther.port(), elsewhere.port()});
+  options.traffic.outliers = {};
+  EXPECT_EQ(places(options), 3u) << "as with Istio: only beside outlier detection";
 }
 
 }  // namespace

@@ -8,7 +8,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "source/proxy/grpc_timeout.h"
 #include "test/http/http2_peer.h"
+#include "test/proxy/http2_client.h"
 #include "test/proxy/proxy_pair.h"
 
 namespace kith::proxy {
@@ -67,28 +69,6 @@ void EchoBodies(Client& connection) {
         absl::StrCat("HTTP/1.1 200 OK\r\nContent-Length: ", payload.size(), "\r\n\r\n", payload));
   }
 }
-
-// An HTTP/2 connection over a socket, one step at a time.
-struct Http2Client {
-  explicit Http2Client(uint16_t port) : connection(port), peer(Options()) {}
-  static Http2Session::Options Options() {
-    Http2Session::Options options;
-    options.role = Http2Session::Role::kClient;
-    return options;
-  }
-  // Until the stream has ended.
-  void Wait(int32_t id) {
-    while (!peer.Notes(id).closed) {
-      connection.Send(peer.Output());
-      if (peer.Notes(id).closed) break;
-      const std::string some = connection.ReadSome();
-      ASSERT_FALSE(some.empty() || some[0] == '<') << some;
-      ASSERT_TRUE(peer.Receive(some).ok());
-    }
-  }
-  Client connection;
-  Http2Peer peer;
-};
 
 // An application that speaks HTTP/2 and echoes bodies, with a trailer.
 void ServeHttp2(Client& connection) {
@@ -228,7 +208,12 @@ TEST(WorkerLinkTest, CarriesGrpcFromEndToEnd) {
     client.Wait(id);
     EXPECT_TRUE(absl::StartsWith(client.peer.Notes(id).body, "POST /pkg.Service/Call server;"))
         << client.peer.Notes(id).body;
-    EXPECT_TRUE(absl::StrContains(client.peer.Notes(id).body, "te=trailers;grpc-timeout=1S;"));
+    EXPECT_TRUE(absl::StrContains(client.peer.Notes(id).body, "te=trailers;"));
+    const absl::string_view sent = client.peer.Notes(id).body;
+    const absl::string_view timeout = sent.substr(sent.find("grpc-timeout=") + 13);
+    const auto left = ParseGrpcTimeout(timeout.substr(0, timeout.find(';')));
+    EXPECT_GT(left.value_or(absl::ZeroDuration()), absl::ZeroDuration()) << sent;
+    EXPECT_LE(left.value_or(absl::InfiniteDuration()), absl::Seconds(1)) << sent;
     EXPECT_TRUE(absl::EndsWith(client.peer.Notes(id).body, "message"));
     EXPECT_TRUE(absl::EndsWith(client.peer.Notes(id).text, "grpc-status=0;end;"))
         << client.peer.Notes(id).text;

@@ -37,8 +37,9 @@ observability: {address: "127.0.0.1:15099", accessLog: stdout, logLevel: warning
 workers: 2
 links: {mode: OFF}
 tls: {minVersion: TLS1_2}
-timeouts: {connect: 1s, handshake: 2s, head: 3s, idle: 4s, response: 5s, drain: 6s}
-limits: {connections: 7, requestHeadBytes: 8192}
+timeouts: {connect: 1s, handshake: 2s, head: 3s, idle: 4s, response: 5s, drain: 6s, request: 7s, perTry: 8s, streamIdle: 9s}
+limits: {connections: 7, requestHeadBytes: 8192, memory: 67108864}
+retries: {attempts: 4, budgetPercent: 30, budgetPerSecond: 0}
 )";
 
 class BootstrapTest : public ::testing::Test {
@@ -116,6 +117,13 @@ TEST_F(BootstrapTest, ReadsEveryField) {
   EXPECT_EQ(bootstrap->timeouts.idle, absl::Seconds(4));
   EXPECT_EQ(bootstrap->timeouts.response, absl::Seconds(5));
   EXPECT_EQ(bootstrap->drain, absl::Seconds(6));
+  EXPECT_EQ(bootstrap->timeouts.request, absl::Seconds(7));
+  EXPECT_EQ(bootstrap->timeouts.per_try, absl::Seconds(8));
+  EXPECT_EQ(bootstrap->timeouts.stream_idle, absl::Seconds(9));
+  EXPECT_EQ(bootstrap->memory_limit, 67108864u);
+  EXPECT_EQ(bootstrap->retries.attempts, 4u);
+  EXPECT_EQ(bootstrap->retries.budget_percent, 30u);
+  EXPECT_EQ(bootstrap->retries.budget_per_second, 0u);
   EXPECT_EQ(bootstrap->limits.connections, 7u);
   EXPECT_EQ(bootstrap->limits.request_head_bytes, 8192u);
 }

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "source/base/ip.h"
 #include "source/controlplane/distribution/workload_rules.h"
+#include "source/controlplane/registry/locality.h"
 #include "source/policy/peer_authentication.h"
 #include "source/policy/select.h"
 #include "source/policy/trust_policy.h"
@@ -182,6 +183,7 @@ MeshBuilder::WorkloadView MeshBuilder::ConfigOf(const Workload& workload) const 
   }
   config.set_root_namespace(options_.root_namespace);
   config.set_path_normalization(options_.path_normalization);
+  config.set_locality(LocalityOf(workload.labels));
 
   const Modes modes = ModesOf(workload.name_space, workload.labels);
   view.problem = modes.problem;
@@ -248,6 +250,7 @@ void MeshBuilder::AddConnected(const ServiceDefinition& definition, const Target
   endpoint.set_workload(absl::StrCat(workload.name_space, "/", workload.name));
   endpoint.set_principal(
       PrincipalOf(options_.trust_domain, workload.name_space, workload.service_account));
+  endpoint.set_locality(LocalityOf(workload.labels));
   SetPortTls(plaintext_ports, endpoint);
   *service.add_endpoints() = std::move(endpoint);
 }
@@ -274,6 +277,7 @@ void MeshBuilder::AddStatic(const ServiceDefinition& definition, const Targets& 
         PrincipalOf(options_.trust_domain, workload.name_space, workload.service_account));
   }
   endpoint.set_weight(workload.weight);
+  endpoint.set_locality(workload.locality);
   SetPortTls(plaintext_ports, endpoint);
   *service.add_endpoints() = std::move(endpoint);
 }

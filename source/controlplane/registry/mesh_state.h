@@ -50,6 +50,7 @@ struct StaticWorkload {
   std::string service_account;  // Empty: proves no identity.
   bool has_sidecar = false;     // security.istio.io/tlsMode=istio.
   uint32_t weight = 0;
+  std::string locality;  // "region/zone/subzone", or less of it; empty: not known.
 };
 
 // One host: of a Service, or one of a ServiceEntry's.

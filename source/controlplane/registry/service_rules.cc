@@ -12,6 +12,7 @@
 #include "source/base/ip.h"
 #include "source/base/spiffe_id.h"
 #include "source/base/status.h"
+#include "source/controlplane/registry/locality.h"
 
 namespace kith::controlplane {
 namespace {
@@ -132,6 +133,13 @@ absl::StatusOr<StaticWorkload> FromSpec(const networking::v1::WorkloadEntrySpec&
   }
   workload.labels = ToLabels(spec.labels());
   workload.weight = spec.weight();
+  if (spec.locality().empty()) {
+    workload.locality = LocalityOf(workload.labels);
+  } else {
+    KITH_RETURN_IF_ERROR(
+        base::Annotate(CheckLocality(spec.locality()), absl::StrCat(path, ".locality")));
+    workload.locality = spec.locality();
+  }
   workload.service_account = spec.service_account();
   if (!spec.service_account().empty() && !base::IsSpiffeSegment(spec.service_account())) {
     return Invalid(absl::StrCat(path, ".serviceAccount"),

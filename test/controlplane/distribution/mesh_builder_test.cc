@@ -53,6 +53,24 @@ TEST_F(MeshBuilderTest, KnowsNoHostThatNobodyDefines) {
   EXPECT_FALSE(builder_.ServiceOf("nobody.example").has_value());
 }
 
+TEST_F(MeshBuilderTest, SaysWhereWorkloadsAre) {
+  Use({{"a.yaml", std::string(kBackendService) + R"(
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: vm, namespace: demo}
+spec: {address: 10.0.0.9, labels: {app: backend}, locality: us/us-1}
+)"}});
+  Workload workload = Backend();
+  workload.labels["topology.kubernetes.io/region"] = "eu";
+  workload.labels["topology.kubernetes.io/zone"] = "eu-1";
+  builder_.SetWorkload(workload);
+  EXPECT_EQ(builder_.ConfigOf(workload).config.locality(), "eu/eu-1");
+  const mesh::v1::Service service = Backends();
+  ASSERT_EQ(service.endpoints_size(), 2);
+  EXPECT_EQ(service.endpoints(0).locality(), "eu/eu-1");
+  EXPECT_EQ(service.endpoints(1).locality(), "us/us-1");
+}
+
 TEST_F(MeshBuilderTest, BuildsAServiceFromConnectedWorkloads) {
   Use({{"a.yaml", kBackendService}});
   builder_.SetWorkload(Backend());

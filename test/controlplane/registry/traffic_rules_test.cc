@@ -113,6 +113,15 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"{host: b, trafficPolicy: {loadBalancer: {simple: PASSTHROUGH}}}",
                 "spec.trafficPolicy.loadBalancer.simple: PASSTHROUGH"},
         Refusal{"{host: b, trafficPolicy: {loadBalancer: {simple: FASTEST}}}", "simple"},
+        Refusal{"{host: b, trafficPolicy: {loadBalancer: {localityLbSetting: "
+                "{failoverPriority: [version]}}}}",
+                "failoverPriority"},
+        Refusal{"{host: b, trafficPolicy: {loadBalancer: {localityLbSetting: "
+                "{distribute: [{from: eu, to: {us: 100}}]}}}}",
+                "distribute"},
+        Refusal{"{host: b, trafficPolicy: {loadBalancer: {localityLbSetting: "
+                "{failover: [{from: eu, to: us/zone-1}]}}}}",
+                "localityLbSetting.failover[0]: \"us/zone-1\" is no region"},
         Refusal{"{host: b, trafficPolicy: {loadBalancer: {simple: RANDOM, "
                 "consistentHash: {useSourceIp: true}}}}",
                 "has both simple and consistentHash"},
@@ -129,8 +138,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "connectionPool.tcp.maxConnections: must be 1 or more"},
         Refusal{"{host: b, trafficPolicy: {connectionPool: {tcp: {connectTimeout: 1us}}}}",
                 "connectionPool.tcp.connectTimeout: must be 1ms or more"},
-        Refusal{"{host: b, trafficPolicy: {connectionPool: {http: {maxRetries: 3}}}}",
-                "maxRetries"},
+        Refusal{"{host: b, trafficPolicy: {connectionPool: {http: {useClientProtocol: true}}}}",
+                "useClientProtocol"},
         Refusal{"{host: b, trafficPolicy: {outlierDetection: {maxEjectionPercent: 101}}}",
                 "outlierDetection.maxEjectionPercent: 101 is no percentage"},
         Refusal{"{host: b, trafficPolicy: {outlierDetection: {consecutiveErrors: 1}}}",
