@@ -105,6 +105,8 @@ void Exchange::OnConnectFailed() {
 absl::Duration Exchange::patience() const {
   const Timeouts& timeouts = worker_.options.timeouts;
   switch (phase_) {
+    case Phase::kCollecting:
+      return timeouts.idle;
     case Phase::kForwarding:
       if (!response_begun_ && request_complete_ && timeouts.response > absl::ZeroDuration()) {
         return timeouts.response;
@@ -131,6 +133,8 @@ void Exchange::OnOutOfPatience() {
     worker_.observer.CountTimeout(request_complete_ ? "response" : "stream_idle");
     RecordOutcome(mesh::Outcome::kGatewayError);
     Fail(504, Reason::kUpstreamTimeout, "no response in time");
+  } else if (phase_ == Phase::kCollecting) {
+    Fail(408, Reason::kIdleTimeout, "the rest of a body that an authorizer is shown did not come");
   } else if (!waits()) {
     if (phase_ == Phase::kForwarding) worker_.observer.CountTimeout("stream_idle");
     Break(Reason::kUpstreamTimeout, "nothing moved for too long");
