@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -80,6 +82,15 @@ void OnCrash(int signal_number) {
   std::raise(signal_number);
 }
 
+// Edges between pieces of code, by a hash; filled where the code under test was compiled with
+// -fsanitize-coverage=trace-pc.
+struct Coverage {
+  std::array<bool, size_t{1} << 20> seen;
+  size_t edges;
+  uintptr_t last;
+};
+Coverage g_coverage;
+
 void RunOne(const Input& input) {
   g_current = &input;
   // A copy of exactly that size, so that AddressSanitizer sees a read past its end.
@@ -101,6 +112,16 @@ std::vector<Input> ReadCorpus(int count, char** folders) {
     corpus.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
   }
   return corpus;
+}
+
+using Clock = std::chrono::steady_clock;
+
+void Tell(Clock::time_point begin, uint64_t runs, size_t inputs) {
+  std::printf("%5lld s  %llu runs, %zu edges, %zu inputs\n",
+              static_cast<long long>(
+                  std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - begin).count()),
+              static_cast<unsigned long long>(runs), g_coverage.edges, inputs);
+  std::fflush(stdout);
 }
 
 class Mutator {
@@ -170,7 +191,38 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
+// What has led somewhere new joins the corpus, up to a number that still fits into the cache.
+void FuzzFor(std::chrono::seconds time, Mutator& mutator, std::vector<Input> corpus) {
+  constexpr size_t kMaxInputs = 20000;
+  const Clock::time_point begin = Clock::now();
+  Clock::time_point told = begin;
+  uint64_t runs = 0;
+  while (Clock::now() - begin < time) {
+    for (int i = 0; i < 100; ++i, ++runs) {
+      Input input = mutator.Mutate(corpus);
+      const size_t before = g_coverage.edges;
+      RunOne(input);
+      if (g_coverage.edges > before && corpus.size() < kMaxInputs) {
+        corpus.push_back(std::move(input));
+      }
+    }
+    if (Clock::now() - told < std::chrono::seconds(10)) continue;
+    told = Clock::now();
+    Tell(begin, runs, corpus.size());
+  }
+  Tell(begin, runs, corpus.size());
+}
+
 }  // namespace
+
+// Called by instrumented code at the beginning of each of its pieces.
+extern "C" void __sanitizer_cov_trace_pc() {
+  const auto here = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
+  bool& seen = g_coverage.seen[(here ^ g_coverage.last << 1) % g_coverage.seen.size()];
+  g_coverage.edges += seen ? 0 : 1;
+  seen = true;
+  g_coverage.last = here;
+}
 
 int main(int argc, char** argv) {
   if (argc < 2) {
@@ -186,8 +238,12 @@ int main(int argc, char** argv) {
   std::signal(SIGABRT, OnCrash);
   std::signal(SIGFPE, OnCrash);
   for (const Input& input : corpus) RunOne(input);
-  const uint64_t runs = FromEnvironment("KITH_FUZZ_RUNS", 20000);
   Mutator mutator(FromEnvironment("KITH_FUZZ_SEED", 1));
+  if (const uint64_t seconds = FromEnvironment("KITH_FUZZ_SECONDS", 0); seconds > 0) {
+    FuzzFor(std::chrono::seconds(seconds), mutator, corpus);
+    return 0;
+  }
+  const uint64_t runs = FromEnvironment("KITH_FUZZ_RUNS", 20000);
   for (uint64_t i = 0; i < runs; ++i) RunOne(mutator.Mutate(corpus));
   std::printf("%zu seeds and %llu mutations passed\n", corpus.size(),
               static_cast<unsigned long long>(runs));
