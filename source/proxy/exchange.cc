@@ -23,6 +23,19 @@ mesh::Outcome OutcomeOf(int status) {
   return status >= 500 ? mesh::Outcome::kError : mesh::Outcome::kGood;
 }
 
+// Whether a response of this status makes the connection what the request has asked for.
+bool IsSwitch(StoredRequest::Switch asked, int status) {
+  switch (asked) {
+    case StoredRequest::Switch::kNone:
+      return false;
+    case StoredRequest::Switch::kUpgrade:
+      return status == 101;
+    case StoredRequest::Switch::kConnect:
+      return status >= 200 && status < 300;
+  }
+  return false;
+}
+
 }  // namespace
 
 bool Exchange::HoldsRequest() const {
@@ -31,6 +44,12 @@ bool Exchange::HoldsRequest() const {
     case Phase::kConnecting:
       return true;
     case Phase::kForwarding:
+      // What comes behind a CONNECT is the tunnel's. To a server that refuses the tunnel it would
+      // be a request that nobody has judged.
+      if (request_.switches() == StoredRequest::Switch::kConnect &&
+          !IsSwitch(request_.switches(), record_.status)) {
+        return true;
+      }
       return request_complete_ || leg_->write_blocked();
     default:
       return false;
@@ -222,15 +241,7 @@ void Exchange::SendEnd(absl::Span<const http::Header> trailers) {
 // ---- The response's way ----
 
 bool Exchange::Switches(const http::ResponseHead& head) const {
-  switch (request_.switches()) {
-    case StoredRequest::Switch::kNone:
-      return false;
-    case StoredRequest::Switch::kUpgrade:
-      return head.status == 101;
-    case StoredRequest::Switch::kConnect:
-      return head.status >= 200 && head.status < 300;
-  }
-  return false;
+  return IsSwitch(request_.switches(), head.status);
 }
 
 void Exchange::Switch(const http::ResponseHead& head) {

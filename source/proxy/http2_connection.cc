@@ -152,7 +152,10 @@ class Http2Connection::Stream final : public Exchange::Downstream, public http::
     } else if (!exchange_.HoldsRequest()) {
       session().Consume(id_, std::exchange(unread_, 0));
     }
-    if (!ended_ || exchange_.request_complete() || !exchange_.active()) return;
+    if (!ended_ || exchange_.HoldsRequest() || exchange_.request_complete() ||
+        !exchange_.active()) {
+      return;
+    }
     std::vector<http::Header> trailers;
     for (const auto& [name, value] : trailers_) trailers.push_back({name, value});
     exchange_.TakeRequestEnd(trailers);

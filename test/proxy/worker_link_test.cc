@@ -232,6 +232,23 @@ TEST(WorkerLinkTest, ServesAnHttp1ClientBeforeAnHttp2Application) {
   EXPECT_TRUE(absl::StrContains(answer, "end;abc")) << answer;
 }
 
+TEST(WorkerLinkTest, SendsNothingBehindAConnectThatIsRefused) {
+  std::promise<std::string> behind;
+  Application application([&](Client& connection) {
+    const std::string head = connection.ReadUntil("\r\n\r\n");
+    connection.Send("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+    behind.set_value(head.substr(head.find("\r\n\r\n") + 4) + connection.ReadSome());
+  });
+  ProxyPair pair(application.port());
+  Http2Client client(pair.outbound_port());
+  const Header fields[] = {{":method", "CONNECT"}, {":authority", "server:80"}};
+  const int32_t id = client.peer.Request(fields, Http2Session::Message::kGoesOn);
+  client.peer.session.Write(id, http::Bytes("GET /admin HTTP/1.1\r\nHost: a\r\n\r\n"));
+  client.Wait(id);
+  EXPECT_TRUE(absl::StartsWith(client.peer.Notes(id).text, "403;")) << client.peer.Notes(id).text;
+  EXPECT_EQ(behind.get_future().get(), "");
+}
+
 TEST(WorkerLinkTest, DeniesOneStreamAndServesTheNext) {
   Application application(Answering(kOk));
   ProxyPair pair(application.port());
