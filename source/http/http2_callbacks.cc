@@ -143,7 +143,18 @@ struct Http2Session::Hooks {
     if (provoked && !self.guard_.Count(Http2FloodGuard::Kind::kReset, self.now_ms_)) {
       self.Flood(Http2FloodGuard::Kind::kReset);
     }
+    const bool carries = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
+    if (carries && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) EndSent(self, *frame);
     return 0;
+  }
+
+  // A reset takes everything of its stream out of the queue that is not sent yet, so a peer whose
+  // message is not wanted any more is stopped only now.
+  static void EndSent(Http2Session& self, const nghttp2_frame& frame) {
+    Stream* const stream = self.Find(frame.hd.stream_id);
+    if (stream == nullptr) return;
+    stream->end_sent = true;
+    if (stream->released && !stream->peer_ended) self.StopPeer(frame.hd.stream_id);
   }
 
   // How large a frame of data is at most: it fills what is being sent.
@@ -209,14 +220,12 @@ ssize_t Http2Session::Callbacks::ReadOutput(nghttp2_session* session, int32_t id
   if (size > 0) *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
   if (size == unsent && stream->ended) {
     *flags |= NGHTTP2_DATA_FLAG_EOF;
-    stream->end_sent = true;
     if (!stream->trailers.empty()) {
       *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
       std::vector<nghttp2_nv> nvs;
       for (const auto& [name, value] : stream->trailers) nvs.push_back(ToNv(name, value));
       self.Submit(nghttp2_submit_trailer(session, id, nvs.data(), nvs.size()));
     }
-    if (stream->handler == nullptr && !stream->peer_ended) self.StopPeer(id);
   } else if (size == 0) {
     stream->waits = true;
     return NGHTTP2_ERR_DEFERRED;

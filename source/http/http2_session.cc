@@ -270,7 +270,7 @@ int32_t Http2Session::SubmitRequest(absl::Span<const Header> fields, Message mes
   guard_.ForgiveReset();
   auto stream = std::make_unique<Stream>(id, &handler, blocks_,
                                          static_cast<size_t>(options_.first_stream_window));
-  stream->ended = stream->end_sent = message == Message::kComplete;
+  stream->ended = message == Message::kComplete;
   for (const Header& field : fields) {
     if (field.name == ":method") {
       stream->context.to_head = field.value == "HEAD";
@@ -292,7 +292,7 @@ void Http2Session::SubmitInterim(int32_t id, absl::Span<const Header> fields) {
 void Http2Session::SubmitResponse(int32_t id, absl::Span<const Header> fields, Message message) {
   Stream* stream = Find(id);
   if (stream == nullptr) return;
-  stream->ended = stream->end_sent = message == Message::kComplete;
+  stream->ended = message == Message::kComplete;
   const auto nvs = ToNvs(fields);
   nghttp2_data_provider provider = {{}, &Callbacks::ReadOutput};
   Submit(nghttp2_submit_response(session_, id, nvs.data(), nvs.size(),

@@ -249,6 +249,32 @@ TEST(Http2SessionTest, StopsAClientWhoseRequestIsAnsweredEarly) {
   EXPECT_EQ(pair.server.session.streams(), 0u);
 }
 
+TEST(Http2SessionTest, StopsAClientOnlyBehindAHeadThatIsTheWholeAnswer) {
+  Pair pair;
+  const int32_t id = pair.client.Request(kPost, Message::kGoesOn);
+  Exchange(pair.client, pair.server);
+  pair.server.session.SubmitResponse(id, kOk, Message::kComplete);
+  pair.server.session.Release(id);
+  Exchange(pair.client, pair.server);
+  EXPECT_EQ(pair.client.Notes(id).text, "200 complete;end;");
+  EXPECT_EQ(pair.client.Notes(id).cause, Http2Close::Cause::kComplete);
+  EXPECT_EQ(pair.server.session.streams(), 0u);
+}
+
+TEST(Http2SessionTest, StopsAClientOnlyBehindTrailers) {
+  Pair pair;
+  const int32_t id = pair.client.Request(kPost, Message::kGoesOn);
+  Exchange(pair.client, pair.server);
+  pair.server.session.SubmitResponse(id, kOk, Message::kGoesOn);
+  const Header trailers[] = {{"grpc-status", "3"}};
+  pair.server.session.End(id, trailers);
+  pair.server.session.Release(id);
+  Exchange(pair.client, pair.server);
+  EXPECT_EQ(pair.client.Notes(id).text, "200;grpc-status=3;end;");
+  EXPECT_EQ(pair.client.Notes(id).cause, Http2Close::Cause::kComplete);
+  EXPECT_EQ(pair.server.session.streams(), 0u);
+}
+
 TEST(Http2SessionTest, RefusesWhatCouldBeReadTwoWays) {
   const std::string kLine = GetFields();
   const struct {

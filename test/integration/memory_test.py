@@ -55,10 +55,16 @@ class MemoryTest(unittest.TestCase):
                 attack()
                 return web.metric("kith_memory_pressure") > 0
 
+            def is_broken_off():
+                with contextlib.suppress(OSError):
+                    attack()
+                return "connections are broken off" in web.process.log()
+
             await_true("memory is short", is_short, 30)
             await_true("requests are refused", lambda: request(local).status == 503)
             self.assertTrue(web.process.running)
-            # Those that hold the memory are there still, and their connections are broken off.
+            # More of it than can be given back, for longer than can be waited.
+            await_true("those that hold the memory are broken off", is_broken_off, 30)
             await_true("it recovers", lambda: (web.metric("kith_memory_pressure") == 0
                                                and request(local).body == b"good"), 30)
             self.assertEqual([request(local).body for _ in range(20)], [b"good"] * 20)

@@ -245,7 +245,7 @@ TEST(WorkerLinkTest, SendsNothingBehindAConnectThatIsRefused) {
   const int32_t id = client.peer.Request(fields, Http2Session::Message::kGoesOn);
   client.peer.session.Write(id, http::Bytes("GET /admin HTTP/1.1\r\nHost: a\r\n\r\n"));
   client.Wait(id);
-  EXPECT_TRUE(absl::StartsWith(client.peer.Notes(id).text, "403;")) << client.peer.Notes(id).text;
+  EXPECT_TRUE(absl::StartsWith(client.peer.Notes(id).text, "403 ")) << client.peer.Notes(id).text;
   EXPECT_EQ(behind.get_future().get(), "");
 }
 
