@@ -1,6 +1,6 @@
 // Whatever addresses and identity a connection has: the header can be read back, and says them.
+#include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <string>
 
 #include "source/base/check.h"
@@ -36,14 +36,14 @@ base::SocketAddress AddressOf(Cutter& input) {
     sockaddr_in v4 = {};
     v4.sin_family = AF_INET;
     const absl::string_view bytes = input.Take(sizeof v4.sin_addr);
-    std::memcpy(&v4.sin_addr, bytes.data(), bytes.size());
+    std::copy(bytes.begin(), bytes.end(), reinterpret_cast<char*>(&v4.sin_addr));
     v4.sin_port = input.Byte();
     return base::SocketAddress::From(reinterpret_cast<const sockaddr*>(&v4));
   }
   sockaddr_in6 v6 = {};
   v6.sin6_family = AF_INET6;
   const absl::string_view bytes = input.Take(sizeof v6.sin6_addr);
-  std::memcpy(&v6.sin6_addr, bytes.data(), bytes.size());
+  std::copy(bytes.begin(), bytes.end(), reinterpret_cast<char*>(&v6.sin6_addr));
   v6.sin6_port = input.Byte();
   return base::SocketAddress::From(reinterpret_cast<const sockaddr*>(&v6));
 }
