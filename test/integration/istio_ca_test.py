@@ -46,7 +46,7 @@ class Istiod:
 
 class IstioCaTest(unittest.TestCase):
     def setUp(self):
-        self.mesh = Mesh(leaf_lifetime="12s")
+        self.mesh = Mesh(leaf_lifetime="16s")
         self.addCleanup(self.mesh.__exit__, None)
 
     def certs(self, workload):
@@ -85,7 +85,7 @@ class IstioCaTest(unittest.TestCase):
         self.assertEqual(asked["subject"], "")
         self.assertGreater(asked["validity"], 0)
 
-        first = frontend.serial()
+        first, first_of_backend = frontend.serial(), backend.serial()
         token.write_text("second-frontend\n")
         self.istiod.allow({"first-backend": ids["backend"], "second-frontend": ids["frontend"]})
         await_true("a rotation with the new token", lambda: frontend.serial() != first, 20)
@@ -94,6 +94,8 @@ class IstioCaTest(unittest.TestCase):
                             for each in self.istiod.requests()))
         self.assertTrue(passes())
 
+        # Both, so that what serves on is not a certificate that was about to be renewed.
+        await_true("the backend's rotation", lambda: backend.serial() != first_of_backend, 20)
         self.istiod.process.end()
         during = frontend.serial()
         await_true("the outage is told", lambda: (
