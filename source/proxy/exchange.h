@@ -214,7 +214,6 @@ class Exchange final : private ResponseSink {
   void OnDecided(Routing routing);
   void StartAttempt();
   void BeginAttempt();
-  bool Switches(const http::ResponseHead& head) const;
   void Switch(const http::ResponseHead& head);
   void OnLeg(Endpoint::Leg leg);
   void ForwardOver(const Endpoint::Leg& leg);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "source/proxy/alpn.h"
+#include "source/proxy/debug_headers.h"
 #include "source/proxy/judge.h"
 #include "source/tls/client_hello.h"
 
@@ -245,6 +246,20 @@ void InboundSession::StartHttp2(std::unique_ptr<net::Stream> stream,
 }
 
 Routing InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
+                              RequestRecord& record, Decided decided) {
+  if (!IsDebugged(worker_.debug_callers, facts_->peer ? &*facts_->peer : nullptr)) {
+    return Judge(head, out, record, std::move(decided));
+  }
+  Routing routing =
+      Judge(head, out, record, [&record, decided = std::move(decided)](Routing later) mutable {
+        TellDecision(record, later);
+        decided(std::move(later));
+      });
+  if (routing.verdict != Routing::Verdict::kPending) TellDecision(record, routing);
+  return routing;
+}
+
+Routing InboundSession::Judge(const http::RequestHead& head, StoredRequest& out,
                               RequestRecord& record, Decided decided) {
   http::Header id[1];
   size_t id_count = 0;

@@ -10,6 +10,7 @@
 #include <future>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "source/base/check.h"
 
@@ -104,6 +105,14 @@ Application::~Application() {
   shutdown(listener_, SHUT_RDWR);
   thread_.join();
   close(listener_);
+}
+
+std::function<void(Client&)> Answering(std::string response) {
+  return [response = std::move(response)](Client& connection) {
+    while (absl::StrContains(connection.ReadUntil("\r\n\r\n"), "\r\n\r\n")) {
+      connection.Send(response);
+    }
+  };
 }
 
 ProxyPair::ProxyPair(uint16_t application_port) : ProxyPair(application_port, Options()) {}

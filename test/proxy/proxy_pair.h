@@ -53,6 +53,10 @@ class Application {
   std::thread thread_;
 };
 
+inline constexpr char kOk[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+// Sends `response`, and nothing more, to each request of a connection.
+std::function<void(Client&)> Answering(std::string response);
+
 struct ProxyPair {
   struct Options {
     mesh::Protocol protocol = mesh::Protocol::kHttp;
