@@ -29,9 +29,11 @@ std::string ValueOf(const RequestRecord& record, Routing::Verdict verdict) {
     absl::StrAppend(&value, ";reason=", telemetry::Name(record.reason));
   }
   if (!record.detail.empty()) absl::StrAppend(&value, ";detail=", Quoted(record.detail));
-  if (!record.policy.empty()) {
-    absl::StrAppend(&value, ";policy=", Quoted(record.policy), ";rule=", record.rule);
-  }
+  const DecidingRule& by = record.by;
+  if (!by.policy.empty()) absl::StrAppend(&value, ";policy=", Quoted(by.policy));
+  if (by.rule >= 0) absl::StrAppend(&value, ";rule=", by.rule);
+  if (by.from >= 0) absl::StrAppend(&value, ";from=", by.from);
+  if (by.to >= 0) absl::StrAppend(&value, ";to=", by.to);
   absl::StrAppend(&value, ";request=", Quoted(record.request_id));
   return value;
 }

@@ -119,7 +119,7 @@ class AuthzToolsTest(unittest.TestCase):
         self.addCleanup(self.debug_headers, "end", "--principal", FRONTEND)
         self.assertRegex(done.stdout, f"spiffe://{FRONTEND} +in [45]m")
         self.assertEqual(self.told("/items"),
-                         (200, 'allow;policy="demo/readers";rule=0;request="told"'))
+                         (200, 'allow;policy="demo/readers";rule=0;from=0;to=0;request="told"'))
         self.assertEqual(self.told("/items", "PUT"), (
             403, 'deny;reason=policy_denied;detail="no rule matched of the ALLOW policies '
                  'demo/readers";request="told"'))
@@ -144,6 +144,8 @@ class AuthzToolsTest(unittest.TestCase):
         self.assertEqual(line["headers"], {"x-team": ["a"]})
         self.assertNotIn("audit_policy", line)
         self.assertEqual(line["decision"], "allowed", "a dry run is not enforced")
+        self.assertEqual((line["policy"], line["rule"], line["from"], line["to"]),
+                         ("demo/readers", 0, 0, 0))
         line = self.backend.logged(request_id="idPUT-items")
         self.assertEqual(line["audit_policy"], "demo/watch")
         self.assertGreaterEqual(self.backend.metric(

@@ -104,7 +104,7 @@ TEST(CustomTest, IsToldToACallerWithDebugHeaders) {
   EXPECT_TRUE(answers("x-kith-decision: deny;reason=external_denied;")) << pair.Get();
   EXPECT_TRUE(answers(";policy=\"n/p\";rule=0;request=\"")) << pair.Get();
   SetPolicies(pair, "{rules: [{}]}");
-  EXPECT_TRUE(answers("x-kith-decision: allow;policy=\"n/p\";rule=0;")) << pair.Get();
+  EXPECT_TRUE(answers("x-kith-decision: allow;policy=\"n/p\";rule=0;request=")) << pair.Get();
   pair.server->SetDebugCallers({"spiffe://td/ns/n/sa/other"});
   EXPECT_FALSE(answers("x-kith-decision"));
 }
