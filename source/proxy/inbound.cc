@@ -311,7 +311,7 @@ Routing InboundSession::Judge(const http::RequestHead& head, StoredRequest& out,
 std::shared_ptr<Endpoint> InboundSession::Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
                                                  RequestRecord& record) {
   // One application: a second try makes sense only after a stale connection, which is not `tried`.
-  if (tried.empty()) return port_->application;
+  if (tried.empty()) return port_->ApplicationFor(worker_, *record.request);
   if (record.reason == Reason::kNone) record.reason = Reason::kUpstreamUnreachable;
   return nullptr;
 }

@@ -183,7 +183,8 @@ observability: {{address: "{self.hosts.ip(host)}:15020", accessLog: {directory}/
         return [json.loads(line) for line in path.read_text().splitlines()]
 
     def application(self, host):
-        """HTTP on 8080 and 80, an echo on 9000, a server that speaks first on 3306."""
+        """HTTP on 8080 and 80, gRPC on 50051, an echo on 9000, a server that speaks first on
+        3306."""
         started = self.hosts.start(f"app-{host}", host, sys.executable, HERE / "application.py",
                                    host)
         await_true(f"the application of {host} listens",

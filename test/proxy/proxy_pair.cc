@@ -124,7 +124,7 @@ ProxyPair::ProxyPair(uint16_t application_port, Options options_in)
   inbound.bind = AnyPort();
   inbound.application = AtPort(application_port);
   inbound.port = application_port;
-  inbound.protocol = options.protocol;
+  inbound.protocol = options.inbound_protocol.value_or(options.protocol);
   inbound.proxy_protocol = options.proxy_protocol;
   server_options.inbound = {inbound};
   server_options.timeouts = options.timeouts;

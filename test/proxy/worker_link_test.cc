@@ -268,6 +268,27 @@ TEST(WorkerLinkTest, ServesAnHttp1ClientBeforeAnHttp2Application) {
   EXPECT_TRUE(absl::StrContains(answer, "end;abc")) << answer;
 }
 
+TEST(WorkerLinkTest, SpeaksHttp2BehindAPortThatDeclaresNothingToGrpcAndWhereAServiceSaysSo) {
+  Application application(ServeHttp2);
+  ProxyPair::Options options;
+  options.protocol = mesh::Protocol::kHttp2;
+  options.inbound_protocol = mesh::Protocol::kDetect;
+  ProxyPair pair(application.port(), options);
+  const auto post = [&](absl::string_view type) {
+    Client connection(pair.outbound_port());
+    connection.Send(absl::StrCat("POST /x HTTP/1.1\r\nHost: server\r\nContent-Type: ", type,
+                                 "\r\nContent-Length: 3\r\n\r\nabc"));
+    return connection.ReadUntil("\r\n\r\n");
+  };
+  EXPECT_TRUE(absl::StartsWith(post("application/grpc"), "HTTP/1.1 200 "));
+  EXPECT_TRUE(absl::StartsWith(post("text/plain"), "HTTP/1.1 502 ")) << "in HTTP/1.1";
+  auto snapshot = std::make_shared<mesh::Snapshot>();
+  snapshot->modes.http2_ports.insert(application.port());
+  pair.server->SetConfig({.snapshot = snapshot, .policies = policy::PolicySet::AllowAll()});
+  (void)ActivityOf(*pair.server);  // By its answer they are in force.
+  EXPECT_TRUE(absl::StartsWith(post("text/plain"), "HTTP/1.1 200 "));
+}
+
 TEST(WorkerLinkTest, SendsNothingBehindAConnectThatIsRefused) {
   std::promise<std::string> behind;
   Application application([&](Client& connection) {
