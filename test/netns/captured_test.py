@@ -9,7 +9,7 @@ import json
 import sys
 import unittest
 
-from hosts import Hosts, Mesh, PROXY_UID, SIDECAR, await_true
+from hosts import DEBIAN_PYTHON, Hosts, Mesh, PROXY_UID, SIDECAR, await_true
 
 VIPS = ("10.96.0.12", "fd96::12")
 REGISTRY = """
@@ -123,8 +123,8 @@ class CapturedTest(unittest.TestCase):
 
     def test_carries_grpc_to_an_application_that_speaks_nothing_else(self):
         for ip in self.ways_to_b():
-            done = self.hosts.run("a", sys.executable, "-c", CALL, f"{bracketed(ip)}:50051", "one",
-                                  "two", check=False)
+            done = self.hosts.run("a", DEBIAN_PYTHON, "-c", CALL, f"{bracketed(ip)}:50051", "one", "two",
+                                  check=False)
             self.assertEqual(done.stdout, "b heard one b heard two\n", f"{ip}: {done.stderr}")
         called = [line for line in self.mesh.logged("b") if line.get("path") == "/echo.Echo/Say"]
         self.assertEqual({line["source"]["principal"] for line in called},
