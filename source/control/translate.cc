@@ -232,6 +232,10 @@ absl::StatusOr<WorkloadSettings> TranslateWorkload(const mesh::v1::WorkloadConfi
   KITH_ASSIGN_OR_RETURN(settings.modes.path_normalization,
                         Normalization(config.path_normalization()));
   settings.modes.locality = config.locality();
+  for (const uint32_t number : config.http2_ports()) {
+    KITH_ASSIGN_OR_RETURN(const uint16_t port, Port("http2Ports", number));
+    settings.modes.http2_ports.insert(port);
+  }
   KITH_ASSIGN_OR_RETURN(settings.rules, TranslateTrustPolicies(config.trust_policies(), rules));
   policy::PolicySet::Options options;
   options.trust_domain = config.trust_domain();

@@ -19,6 +19,7 @@
 #include "source/ctl/authz_replay.h"
 #include "source/ctl/authz_suggest.h"
 #include "source/ctl/authz_suite.h"
+#include "source/ctl/debug_headers.h"
 #include "source/ctl/strict_readiness.h"
 
 namespace kith::ctl {
@@ -131,6 +132,7 @@ void AddAuthzCommands(CLI::App& app, CommandLine& line) {
   AddLintCommand(*authz, line);
   AddReplayCommand(*authz, line);
   AddSuggestCommand(*authz, line);
+  AddDebugHeadersCommands(*authz, line);
   AddStrictReadinessCommand(app, line);
 }
 

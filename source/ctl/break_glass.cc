@@ -1,8 +1,5 @@
 #include "source/ctl/break_glass.h"
 
-#include <pwd.h>
-#include <unistd.h>
-
 #include <iostream>
 #include <memory>
 
@@ -17,13 +14,6 @@ namespace {
 using nlohmann::json;
 
 constexpr char kPath[] = "/v1/break-glass";
-
-// "alice (uid 1000)".
-std::string Who() {
-  const uid_t uid = getuid();
-  const passwd* entry = getpwuid(uid);  // NOLINT(concurrency-mt-unsafe): one thread.
-  return absl::StrCat(entry != nullptr ? entry->pw_name : "unknown", " (uid ", uid, ")");
-}
 
 void Print(const json& state, Output output) {
   if (output == Output::kJson) {
@@ -41,10 +31,7 @@ void Print(const json& state, Output output) {
 
 absl::Status StartBreakGlass(const AdminClient& sidecar, const std::string& time,
                              const std::string& reason, Output output) {
-  absl::Duration parsed;
-  if (!absl::ParseDuration(time, &parsed)) {
-    return absl::InvalidArgumentError(absl::StrCat("--for: \"", time, "\" is no time like 30m"));
-  }
+  KITH_ASSIGN_OR_RETURN(const absl::Duration parsed, ParseTime("--for", time));
   KITH_ASSIGN_OR_RETURN(
       const json state,
       sidecar.Post(

@@ -1,10 +1,14 @@
 #include "source/ctl/command_line.h"
 
+#include <pwd.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "source/base/version.h"
 #include "source/ctl/commands.h"
 
@@ -90,6 +94,18 @@ CLI::App* FindOrAddSubcommand(CLI::App& app, const std::string& name,
   CLI::App* added = app.add_subcommand(name, description);
   added->require_subcommand(1);
   return added;
+}
+
+absl::StatusOr<absl::Duration> ParseTime(absl::string_view flag, const std::string& typed) {
+  absl::Duration parsed;
+  if (absl::ParseDuration(typed, &parsed)) return parsed;
+  return absl::InvalidArgumentError(absl::StrCat(flag, ": \"", typed, "\" is no time like 30m"));
+}
+
+std::string Who() {
+  const uid_t uid = getuid();
+  const passwd* entry = getpwuid(uid);  // NOLINT(concurrency-mt-unsafe): one thread.
+  return absl::StrCat(entry != nullptr ? entry->pw_name : "unknown", " (uid ", uid, ")");
 }
 
 CLI::Option* AddSidecarOption(CLI::App& command, CommandLine& line) {

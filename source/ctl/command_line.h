@@ -10,6 +10,8 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "source/ctl/admin_client.h"
 #include "source/ctl/output.h"
 
@@ -30,6 +32,10 @@ struct CommandLine {
 
 // --sidecar, on the commands that ask one. `required()` is for the caller to add.
 CLI::Option* AddSidecarOption(CLI::App& command, CommandLine& line);
+
+// What an operator does for a limited time says for how long, and who asked.
+absl::StatusOr<absl::Duration> ParseTime(absl::string_view flag, const std::string& typed);
+std::string Who();  // "alice (uid 1000)".
 
 // For groups whose subcommands come from several files.
 CLI::App* FindOrAddSubcommand(CLI::App& app, const std::string& name,

@@ -33,9 +33,7 @@ bool IsForGateways(const RequestAuthentication& policy) {
 }
 
 absl::StatusOr<std::vector<Rule>> RulesOf(const RequestAuthentication& policy) {
-  if (policy.metadata().name().empty()) return Invalid("metadata.name", "is missing");
-  KITH_RETURN_IF_ERROR(
-      base::Annotate(policy::ValidateSelector(policy.spec().selector()), "spec.selector"));
+  KITH_RETURN_IF_ERROR(policy::ValidateScope(policy.metadata(), policy.spec().selector()));
   if (IsForGateways(policy) && policy.spec().has_selector()) {
     return Invalid("spec.selector", "does not go with targetRefs");
   }

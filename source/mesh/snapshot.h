@@ -86,6 +86,8 @@ struct WorkloadModes {
   absl::flat_hash_map<uint16_t, MtlsMode> port_modes;
   PathNormalization path_normalization = PathNormalization::kDecodeAndMergeSlashes;
   std::string locality = {};  // As an endpoint's.
+  // Where its application is spoken to in HTTP/2 although the port itself declares nothing.
+  absl::flat_hash_set<uint16_t> http2_ports = {};
 
   MtlsMode ForPort(uint16_t port) const;
 };

@@ -26,13 +26,8 @@ absl::Status Invalid(absl::string_view field, absl::string_view what) {
 
 absl::Status Check(const PeerAuthentication& policy) {
   const PeerAuthenticationSpec& spec = policy.spec();
-  if (policy.metadata().name().empty()) return Invalid("metadata.name", "is missing");
-  const std::string& created = policy.metadata().creation_timestamp();
-  absl::Time ignored;
-  if (!created.empty() && !absl::ParseTime(absl::RFC3339_full, created, &ignored, nullptr)) {
-    return Invalid("metadata.creationTimestamp", "must be RFC 3339, as in 2024-05-01T12:00:00Z");
-  }
-  KITH_RETURN_IF_ERROR(base::Annotate(ValidateSelector(spec.selector()), "spec.selector"));
+  KITH_RETURN_IF_ERROR(ValidateScope(policy.metadata(), spec.selector()));
+  KITH_RETURN_IF_ERROR(ValidateCreationTime(policy.metadata()));
   if (!MutualTls::Mode_IsValid(spec.mtls().mode())) {
     return Invalid("spec.mtls.mode", absl::StrCat("unknown value ", spec.mtls().mode()));
   }

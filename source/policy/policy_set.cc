@@ -65,6 +65,8 @@ absl::optional<CustomMatch> PolicySet::MatchCustom(const Request& request) const
   if (!tables_->several_providers) custom.provider = policy.provider;
   custom.policy = policy.name;
   custom.rule = match.rule->rule;
+  custom.from = match.from;
+  custom.to = match.to;
   return custom;
 }
 

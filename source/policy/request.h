@@ -75,6 +75,8 @@ struct CustomMatch {
   absl::string_view provider;
   absl::string_view policy;
   int rule = -1;
+  int from = -1;  // As in Decision.
+  int to = -1;
 };
 
 }  // namespace kith::policy

@@ -2,8 +2,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "kith/meta/v1/object.pb.h"
 #include "kith/security/v1/authorization_policy.pb.h"
+#include "source/base/status.h"
 
 namespace kith::policy {
 
@@ -41,6 +43,22 @@ absl::Status ValidateSelector(const security::v1::WorkloadSelector& selector) {
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status ValidateScope(const meta::v1::ObjectMeta& metadata,
+                           const security::v1::WorkloadSelector& selector) {
+  if (metadata.name().empty()) return absl::InvalidArgumentError("metadata.name: is missing");
+  return base::Annotate(ValidateSelector(selector), "spec.selector");
+}
+
+absl::Status ValidateCreationTime(const meta::v1::ObjectMeta& metadata) {
+  const std::string& created = metadata.creation_timestamp();
+  absl::Time ignored;
+  if (created.empty() || absl::ParseTime(absl::RFC3339_full, created, &ignored, nullptr)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      "metadata.creationTimestamp: must be RFC 3339, as in 2024-05-01T12:00:00Z");
 }
 
 }  // namespace kith::policy

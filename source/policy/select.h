@@ -44,4 +44,10 @@ bool Selects(const security::v1::AuthorizationPolicy& policy, const Workload& wo
 // ...".
 absl::Status ValidateSelector(const security::v1::WorkloadSelector& selector);
 
+// What every kind of policy is asked for: a name, and labels as above.
+absl::Status ValidateScope(const meta::v1::ObjectMeta& metadata,
+                           const security::v1::WorkloadSelector& selector);
+// For kinds of which the oldest object counts: RFC 3339, if it has one.
+absl::Status ValidateCreationTime(const meta::v1::ObjectMeta& metadata);
+
 }  // namespace kith::policy

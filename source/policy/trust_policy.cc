@@ -110,13 +110,8 @@ absl::Status CheckTls(const TrustPolicySpec& spec) {
 
 absl::Status Check(const TrustPolicy& policy) {
   const TrustPolicySpec& spec = policy.spec();
-  if (policy.metadata().name().empty()) return Invalid("metadata.name", "is missing");
-  const std::string& created = policy.metadata().creation_timestamp();
-  absl::Time ignored;
-  if (!created.empty() && !absl::ParseTime(absl::RFC3339_full, created, &ignored, nullptr)) {
-    return Invalid("metadata.creationTimestamp", "must be RFC 3339, as in 2024-05-01T12:00:00Z");
-  }
-  KITH_RETURN_IF_ERROR(base::Annotate(ValidateSelector(spec.selector()), "spec.selector"));
+  KITH_RETURN_IF_ERROR(ValidateScope(policy.metadata(), spec.selector()));
+  KITH_RETURN_IF_ERROR(ValidateCreationTime(policy.metadata()));
   KITH_RETURN_IF_ERROR(CheckTls(spec));
   if (spec.verify_depth() > kMaxVerifyDepth) {
     return Invalid("spec.verifyDepth", absl::StrCat("must be 0 to ", kMaxVerifyDepth));

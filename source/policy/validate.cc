@@ -116,8 +116,7 @@ absl::Status CheckDryRun(const AuthorizationPolicy& policy) {
 
 absl::Status CheckPolicy(const AuthorizationPolicy& policy, absl::string_view root_namespace) {
   const AuthorizationPolicySpec& spec = policy.spec();
-  if (policy.metadata().name().empty()) return Invalid("metadata.name", "is missing");
-  KITH_RETURN_IF_ERROR(base::Annotate(ValidateSelector(spec.selector()), "spec.selector"));
+  KITH_RETURN_IF_ERROR(ValidateScope(policy.metadata(), spec.selector()));
   KITH_RETURN_IF_ERROR(CheckTargets(spec, NamespaceOf(policy.metadata()) == root_namespace));
   if (spec.rules_size() > kMaxRules) {
     return Invalid("spec.rules", absl::StrCat("more than ", kMaxRules, " rules; split the policy"));

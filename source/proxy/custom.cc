@@ -55,6 +55,8 @@ class Asking final : public event::Deletable {
       answer.decision.allowed = false;
       answer.decision.policy = match_.policy;
       answer.decision.rule = match_.rule;
+      answer.decision.from = match_.from;
+      answer.decision.to = match_.to;
       if (failed) {
         verdict.status = status_on_error_;
         verdict.headers.clear();

@@ -4,7 +4,15 @@
 #include <utility>
 
 #include "source/proxy/alpn.h"
+
 namespace kith::proxy {
+
+namespace {
+
+// Large bodies are spread over as many; what needs more for its number of streams gets more.
+constexpr size_t kMostSpreadLinks = 4;
+
+}  // namespace
 
 Endpoint::Endpoint(WorkerState& worker, mesh::Endpoint config, mesh::Protocol protocol,
                    Options options)
@@ -68,12 +76,24 @@ Http2Upstream* Endpoint::UsableLink() {
   for (const auto& link : links_) {
     if (!link->IsFresh()) {
       stale.push_back(link.get());
-    } else if (usable == nullptr && link->HasRoom()) {
+    } else if (link->HasRoom() &&
+               (usable == nullptr || link->heavy_streams() < usable->heavy_streams())) {
       usable = link.get();
     }
   }
   for (Http2Upstream* link : stale) link->Retire();
+  if (usable != nullptr && usable->heavy_streams() > 0) SpillOver();
   return usable;
+}
+
+// Nobody waits for it: what comes once it is there takes it.
+void Endpoint::SpillOver() {
+  const bool may = links_.size() < kMostSpreadLinks && options_.group->MayAwaitConnection();
+  if (may && shared_dial_ == nullptr) StartSharedDial();
+}
+
+void Endpoint::StartSharedDial() {
+  shared_dial_ = StartDial([this](Dial::Result dialed) { OnSharedDialed(std::move(dialed)); });
 }
 
 void Endpoint::AddActive() {
@@ -143,9 +163,7 @@ std::unique_ptr<event::Deletable> Endpoint::AwaitConnection(ConnectionCallback d
     return waiter;
   }
   waiters_.push_back(waiter.get());
-  if (shared_dial_ == nullptr) {
-    shared_dial_ = StartDial([this](Dial::Result dialed) { OnSharedDialed(std::move(dialed)); });
-  }
+  if (shared_dial_ == nullptr) StartSharedDial();
   return waiter;
 }
 

@@ -94,7 +94,10 @@ class Endpoint final : public Http1Upstream::Owner,
   std::unique_ptr<Dial> StartDial(mesh::Protocol protocol, Links links,
                                   absl::AnyInvocable<void(Dial::Result)> done);
   bool MayMultiplex() const;
+  void StartSharedDial();
   void OnSharedDialed(Dial::Result dialed);
+  // Another link, beside one that large bodies fill.
+  void SpillOver();
   Connection Sort(Dial::Result dialed);
   Leg LegOf(Connection connection);
   static Leg LegOf(Http2Upstream& link);

@@ -23,19 +23,6 @@ mesh::Outcome OutcomeOf(int status) {
   return status >= 500 ? mesh::Outcome::kError : mesh::Outcome::kGood;
 }
 
-// Whether a response of this status makes the connection what the request has asked for.
-bool IsSwitch(StoredRequest::Switch asked, int status) {
-  switch (asked) {
-    case StoredRequest::Switch::kNone:
-      return false;
-    case StoredRequest::Switch::kUpgrade:
-      return status == 101;
-    case StoredRequest::Switch::kConnect:
-      return status >= 200 && status < 300;
-  }
-  return false;
-}
-
 }  // namespace
 
 bool Exchange::HoldsRequest() const {
@@ -47,7 +34,7 @@ bool Exchange::HoldsRequest() const {
       // What comes behind a CONNECT is the tunnel's. To a server that refuses the tunnel it would
       // be a request that nobody has judged.
       if (request_.switches() == StoredRequest::Switch::kConnect &&
-          !IsSwitch(request_.switches(), record_.status)) {
+          !StoredRequest::IsGranted(request_.switches(), record_.status)) {
         return true;
       }
       return request_complete_ || leg_->write_blocked();
@@ -99,7 +86,10 @@ void Exchange::Apply(Routing routing) {
 void Exchange::Collect(BodyReader& reader) {
   phase_ = Phase::kCollecting;
   kept_ = std::make_unique<KeptBody>(KeptBody{.reader = &reader, .bytes = {}, .trailers = {}});
-  if (http::Find(request_.headers(), "expect") == nullptr) return;
+  if (request_.framing().kind == http::BodyKind::kNone ||
+      http::Find(request_.headers(), "expect") == nullptr) {
+    return;
+  }
   // Nobody else would tell the client to go on before the verdict (RFC 9110 §10.1.1).
   http::ResponseHead go_on;
   go_on.status = 100;
@@ -240,10 +230,6 @@ void Exchange::SendEnd(absl::Span<const http::Header> trailers) {
 
 // ---- The response's way ----
 
-bool Exchange::Switches(const http::ResponseHead& head) const {
-  return IsSwitch(request_.switches(), head.status);
-}
-
 void Exchange::Switch(const http::ResponseHead& head) {
   request_complete_ = false;  // It goes on as bytes, for as long as they flow.
   time_.Clear();
@@ -268,7 +254,7 @@ void Exchange::OnResponseHead(const http::ResponseHead& head) {
     time_.EndTry();
     if (failovers_ > 0) endpoint_->group()->retries().GiveBack(worker_.loop.NowMs(), failovers_);
   }
-  if (Switches(head)) {
+  if (StoredRequest::IsGranted(request_.switches(), head.status)) {
     Switch(head);
     return;
   }

@@ -36,8 +36,7 @@ struct RequestRecord {
   uint64_t response_bytes = 0;
   bool decided = false;  // A policy decision was made.
   bool allowed = false;
-  std::string policy;
-  int rule = -1;
+  DecidingRule by;
   PolicyMarks marks;
   std::string request_principal;  // Whom its verified token is for: "issuer/subject".
   telemetry::Reason reason = telemetry::Reason::kNone;
@@ -214,7 +213,6 @@ class Exchange final : private ResponseSink {
   void OnDecided(Routing routing);
   void StartAttempt();
   void BeginAttempt();
-  bool Switches(const http::ResponseHead& head) const;
   void Switch(const http::ResponseHead& head);
   void OnLeg(Endpoint::Leg leg);
   void ForwardOver(const Endpoint::Leg& leg);

@@ -144,8 +144,7 @@ void Http1Upstream::OnDrained() {
 
 void Http1Upstream::OnResponseHead(const http::ResponseHead& head) {
   response_begun_ = true;
-  switched_ = head.status == 101 || (switch_ == StoredRequest::Switch::kConnect &&
-                                     head.status >= 200 && head.status < 300);
+  switched_ = StoredRequest::IsGranted(switch_, head.status);
   if (!head.is_informational()) reusable_ = head.keep_alive && !switched_;
   sink_->OnResponseHead(head);
   if (gone_) parser_.Pause();

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "source/telemetry/reason_status.h"
 
 namespace kith::proxy {
 
@@ -71,6 +72,8 @@ void Http2Transport::OnData(absl::Span<const uint8_t> bytes) {
 }
 
 void Http2Transport::OnClosed(absl::Status status) {
+  // In TLS 1.3 a server says only now that it does not take our certificate.
+  reason_ = telemetry::ReasonOf(status, reason_);
   owner_->OnOver(status.ok() ? ended_ : std::string(status.message()));
 }
 

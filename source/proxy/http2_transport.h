@@ -11,6 +11,7 @@
 #include "source/http/http2_session.h"
 #include "source/net/stream.h"
 #include "source/proxy/worker_state.h"
+#include "source/telemetry/reason.h"
 
 namespace kith::proxy {
 
@@ -21,6 +22,8 @@ class Http2Transport final : private net::StreamHandler,
   // Output moves to the stream in pieces as large as can be: one write, and with TLS full records,
   // for the frames of many streams.
   static constexpr size_t kPiece = size_t{128} * 1024;
+  // A stream that has moved so much is a heavy one.
+  static constexpr uint64_t kHeavy = uint64_t{1024} * 1024;
 
   class Owner {
    public:
@@ -50,6 +53,14 @@ class Http2Transport final : private net::StreamHandler,
   const http::Http2Session& session() const { return session_; }
   net::Stream& stream() { return *stream_; }
   const net::Stream& stream() const { return *stream_; }
+
+  // Why the connection ended, for who lost a stream by it.
+  telemetry::Reason reason() const { return reason_; }
+
+  // How many of its streams move much: one that begins now would wait behind their bytes.
+  size_t heavy_streams() const { return heavy_streams_; }
+  void AddHeavyStream() { ++heavy_streams_; }
+  void RemoveHeavyStream() { --heavy_streams_; }
 
   void OnTunnelGone() {
     if (owner_ != nullptr) owner_->OnTunnelGone();
@@ -87,6 +98,8 @@ class Http2Transport final : private net::StreamHandler,
   std::unique_ptr<net::Stream> stream_;
   http::Http2Session session_;
   const std::string ended_;
+  telemetry::Reason reason_ = telemetry::Reason::kUpstreamReset;
+  size_t heavy_streams_ = 0;
   bool closed_ = false;
 };
 

@@ -48,6 +48,7 @@ class Http2Upstream::Leg final : public RequestLeg, private http::Http2StreamHan
     sink_ = &sink;
     response_begun_ = response_paused_ = false;
     unread_ = 0;
+    moved_ = 0;
     const auto message = request.framing().kind == http::BodyKind::kNone
                              ? Http2Session::Message::kComplete
                              : Http2Session::Message::kGoesOn;
@@ -57,7 +58,10 @@ class Http2Upstream::Leg final : public RequestLeg, private http::Http2StreamHan
     link_.unsent_.push_back(this);
     link_.transport_->Wake();
   }
-  void SendBody(absl::Span<const uint8_t> bytes) override { session().Write(id_, bytes); }
+  void SendBody(absl::Span<const uint8_t> bytes) override {
+    NoteMoved(bytes.size());
+    session().Write(id_, bytes);
+  }
   void SendEnd(absl::Span<const http::Header> trailers) override {
     session().End(id_, link_.fields_.OfTrailers(trailers));
   }
@@ -72,7 +76,7 @@ class Http2Upstream::Leg final : public RequestLeg, private http::Http2StreamHan
   void Abandon() override {
     sink_ = nullptr;
     session().Reset(std::exchange(id_, 0), Http2Session::ResetCode::kCancel);
-    link_.OnLegDone(*this);
+    Leave();
   }
 
  private:
@@ -83,6 +87,7 @@ class Http2Upstream::Leg final : public RequestLeg, private http::Http2StreamHan
   }
   void OnStreamBody(absl::Span<const uint8_t> bytes) override {
     unread_ += bytes.size();
+    NoteMoved(bytes.size());
     sink_->OnResponseBody(bytes);
     if (sink_ != nullptr && !response_paused_) ResumeResponse();
   }
@@ -93,14 +98,15 @@ class Http2Upstream::Leg final : public RequestLeg, private http::Http2StreamHan
     // Behind an early response, the rest of the request is of no use.
     session().Release(std::exchange(id_, 0));
     ResponseSink* sink = std::exchange(sink_, nullptr);
-    link_.OnLegDone(*this);
+    Leave();
     sink->OnResponseComplete();
   }
   void OnStreamDrained() override { sink_->OnRequestDrained(); }
   void OnStreamClosed(const http::Http2Close& close) override {
     using Cause = http::Http2Close::Cause;
     Failure failure;
-    failure.reason = Reason::kUpstreamReset;
+    failure.reason =
+        close.cause == Cause::kConnection ? link_.transport_->reason() : Reason::kUpstreamReset;
     failure.detail = close.detail;
     if (close.cause == Cause::kUnprocessed) {
       // After GOAWAY another connection takes it; else it was refused by itself.
@@ -117,15 +123,26 @@ class Http2Upstream::Leg final : public RequestLeg, private http::Http2StreamHan
   void Fail(const Failure& failure) {
     id_ = 0;
     ResponseSink* sink = std::exchange(sink_, nullptr);
-    link_.OnLegDone(*this);
+    Leave();
     if (sink != nullptr) sink->OnResponseFailed(failure);
+  }
+  void NoteMoved(size_t bytes) {
+    const bool light = moved_ < Http2Transport::kHeavy;
+    moved_ += bytes;
+    if (light && moved_ >= Http2Transport::kHeavy) link_.transport_->AddHeavyStream();
+  }
+  void Leave() {
+    if (moved_ >= Http2Transport::kHeavy) link_.transport_->RemoveHeavyStream();
+    moved_ = 0;
+    link_.OnLegDone(*this);
   }
   Http2Session& session() { return link_.session(); }
 
   Http2Upstream& link_;
   ResponseSink* sink_ = nullptr;
   int32_t id_ = 0;
-  size_t unread_ = 0;  // Received, and not yet gone on.
+  size_t unread_ = 0;   // Received, and not yet gone on.
+  uint64_t moved_ = 0;  // Of bodies, both ways.
   bool response_begun_ = false;
   bool response_paused_ = false;
 };

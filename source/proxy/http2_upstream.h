@@ -41,6 +41,7 @@ class Http2Upstream final : public event::Deletable, public Http2Transport::Owne
   // Not once it drains, its certificates are near their end, or newer ones are there.
   bool IsFresh() const;
   bool HasRoom() const;
+  size_t heavy_streams() const { return transport_->heavy_streams(); }
   // A leg for one exchange.
   RequestLeg& NewLeg();
   // A stream of opaque bytes to the application; null when it can take no more.

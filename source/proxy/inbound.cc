@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "source/proxy/alpn.h"
+#include "source/proxy/debug_headers.h"
 #include "source/proxy/judge.h"
 #include "source/tls/client_hello.h"
 
@@ -246,6 +247,20 @@ void InboundSession::StartHttp2(std::unique_ptr<net::Stream> stream,
 
 Routing InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
                               RequestRecord& record, Decided decided) {
+  if (!IsDebugged(worker_.debug_callers, facts_->peer ? &*facts_->peer : nullptr)) {
+    return Judge(head, out, record, std::move(decided));
+  }
+  Routing routing =
+      Judge(head, out, record, [&record, decided = std::move(decided)](Routing later) mutable {
+        TellDecision(record, later);
+        decided(std::move(later));
+      });
+  if (routing.verdict != Routing::Verdict::kPending) TellDecision(record, routing);
+  return routing;
+}
+
+Routing InboundSession::Judge(const http::RequestHead& head, StoredRequest& out,
+                              RequestRecord& record, Decided decided) {
   http::Header id[1];
   size_t id_count = 0;
   record.request_id = worker_.observer.RequestId(head, id, id_count);
@@ -296,7 +311,7 @@ Routing InboundSession::Route(const http::RequestHead& head, StoredRequest& out,
 std::shared_ptr<Endpoint> InboundSession::Choose(absl::Span<const std::shared_ptr<Endpoint>> tried,
                                                  RequestRecord& record) {
   // One application: a second try makes sense only after a stale connection, which is not `tried`.
-  if (tried.empty()) return port_->application;
+  if (tried.empty()) return port_->ApplicationFor(worker_, *record.request);
   if (record.reason == Reason::kNone) record.reason = Reason::kUpstreamUnreachable;
   return nullptr;
 }

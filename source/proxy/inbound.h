@@ -58,6 +58,8 @@ class InboundSession final : public Session, private net::StreamHandler, public 
   void OnConnectionDone() override;
 
   mesh::MtlsMode Mode() const;
+  Routing Judge(const http::RequestHead& head, StoredRequest& out, RequestRecord& record,
+                Decided decided);
   void OnPeekTimeout();
   // The port's rules do not ask every TLS client for an identity of the mesh.
   bool TakesAnyTls() const;

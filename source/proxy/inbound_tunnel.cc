@@ -78,8 +78,7 @@ void InboundTunnel::OnAsked(CustomAnswer answer) {
     return;
   }
   worker_.observer.CountDecision(policy::Request::Kind::kTcp, answer.decision);
-  policy_ = std::string(answer.decision.policy);
-  rule_ = answer.decision.rule;
+  by_ = DecidingRule::Of(answer.decision);
   Refuse(answer.reason, std::move(answer.detail));
 }
 
@@ -87,8 +86,7 @@ void InboundTunnel::DecideAndDial() {
   const policy::Decision decision = Decide();
   worker_.observer.CountDecision(policy::Request::Kind::kTcp, decision);
   marks_ = worker_.observer.Mark(*worker_.config.policies, Peer(), decision);
-  policy_ = std::string(decision.policy);
-  rule_ = decision.rule;
+  by_ = DecidingRule::Of(decision);
   if (!decision.allowed) {
     RefuseByPolicy(decision);
     return;
@@ -163,16 +161,14 @@ ConnectionRecord InboundTunnel::Record() const {
   record.destination = &origin_.port->options.application;
   record.decided = true;
   record.allowed = true;
-  record.policy = policy_;
-  record.rule = rule_;
+  record.by = &by_;
   record.marks = &marks_;
   record.port = origin_.port->options.port;
   return record;
 }
 
 void InboundTunnel::RefuseByPolicy(const policy::Decision& decision) {
-  policy_ = std::string(decision.policy);
-  rule_ = decision.rule;
+  by_ = DecidingRule::Of(decision);
   Refuse(Reason::kPolicyDenied,
          decision.policy.empty() ? worker_.config.policies->unmatched() : std::string());
 }

@@ -68,8 +68,7 @@ class InboundTunnel final : public Session {
   std::unique_ptr<Dial> dial_;
   std::unique_ptr<Tunnel> tunnel_;
   // The decision that let it through, for its log line.
-  std::string policy_;
-  int rule_ = -1;
+  DecidingRule by_;
   PolicyMarks marks_;
   bool left_ = false;
 };

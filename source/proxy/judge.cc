@@ -92,8 +92,7 @@ policy::Request RequestOf(WorkerState& worker, const policy::PolicySet& policies
 void Note(const policy::Decision& decision, RequestRecord& record) {
   record.decided = true;
   record.allowed = decision.allowed;
-  record.policy.assign(decision.policy.data(), decision.policy.size());
-  record.rule = decision.rule;
+  record.by = DecidingRule::Of(decision);
 }
 
 // AUDIT, DENY and ALLOW. False when they refuse.

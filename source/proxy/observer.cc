@@ -106,6 +106,13 @@ string_view SecurityPolicy(const ConnectionRecord& record, const Parties& partie
   return parties.mutual ? "mutual_tls" : "none";
 }
 
+void FillRule(const DecidingRule& by, telemetry::AccessEntry& entry) {
+  entry.policy = by.policy;
+  entry.rule = by.rule;
+  entry.from = by.from;
+  entry.to = by.to;
+}
+
 telemetry::AccessEntry EntryOf(const ConnectionRecord& record) {
   telemetry::AccessEntry entry;
   entry.time = record.started;
@@ -114,8 +121,7 @@ telemetry::AccessEntry EntryOf(const ConnectionRecord& record) {
   entry.reason = record.reason;
   entry.detail = record.detail;
   if (record.decided) entry.decision = record.allowed ? "allowed" : "denied";
-  entry.policy = record.policy;
-  entry.rule = record.rule;
+  if (record.by != nullptr) FillRule(*record.by, entry);
   entry.port = record.port;
   return entry;
 }
@@ -413,8 +419,7 @@ void Observer::RecordRequest(const ConnectionRecord& connection, const RequestRe
   entry.duration = request.duration;
   entry.decision = string_view();
   if (request.decided) entry.decision = request.allowed ? "allowed" : "denied";
-  entry.policy = request.policy;
-  entry.rule = request.rule;
+  FillRule(request.by, entry);
   FillMarks(request.marks, entry);
   entry.reason = request.reason;
   entry.detail = request.detail;

@@ -110,8 +110,7 @@ struct ConnectionRecord {
   absl::string_view service_namespace;
   bool decided = false;
   bool allowed = false;
-  absl::string_view policy;
-  int rule = -1;
+  const DecidingRule* by = nullptr;
   const PolicyMarks* marks = nullptr;
   uint16_t port = 0;  // Inbound: the workload's, which policies name.
   telemetry::Reason reason = telemetry::Reason::kNone;

@@ -43,7 +43,8 @@ Reply GrpcReply(int grpc_status, absl::string_view text) {
 
 bool IsGrpc(absl::Span<const http::Header> request) {
   const http::Header* const type = http::Find(request, "content-type");
-  return type != nullptr && absl::StartsWithIgnoreCase(type->value, "application/grpc");
+  return type != nullptr && absl::StartsWithIgnoreCase(type->value, "application/grpc") &&
+         !absl::StartsWithIgnoreCase(type->value, "application/grpc-web");
 }
 
 Reply Reply::GrpcDeadlineExceeded(absl::string_view text) {

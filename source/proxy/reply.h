@@ -13,6 +13,7 @@
 
 namespace kith::proxy {
 
+// By its content-type; not gRPC-Web, which HTTP/1.1 carries too.
 bool IsGrpc(absl::Span<const http::Header> request);
 
 struct Reply {

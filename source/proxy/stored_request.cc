@@ -107,6 +107,18 @@ absl::string_view StoredRequest::Keep(absl::string_view text) {
   return absl::string_view(text_.data() + begin, text.size());
 }
 
+bool StoredRequest::IsGranted(Switch asked, int status) {
+  switch (asked) {
+    case Switch::kNone:
+      return false;
+    case Switch::kUpgrade:
+      return status == 101;
+    case Switch::kConnect:
+      return status >= 200 && status < 300;
+  }
+  return false;
+}
+
 bool StoredRequest::CanBeRepeated() const {
   if (framing_.kind != http::BodyKind::kNone || switch_ != Switch::kNone) return false;
   for (absl::string_view method : {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}) {

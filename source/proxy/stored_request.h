@@ -32,6 +32,8 @@ class StoredRequest {
   // What it asks the connection to become (RFC 9110 §7.8 and §9.3.6).
   enum class Switch : uint8_t { kNone, kUpgrade, kConnect };
   Switch switches() const { return switch_; }
+  // Whether a response of this status is its consent.
+  static bool IsGranted(Switch asked, int status);
   // The protocol, for kUpgrade.
   absl::string_view upgrade() const { return upgrade_; }
 

@@ -37,7 +37,7 @@ void TunnelOpening::OnConnection(Endpoint::Connection connection) {
   if (!connection.status.ok()) {
     Fail(std::move(connection.status), connection.reason);
   } else if (connection.link != nullptr) {
-    if (!Ask(*connection.link)) Repeat("the link can take no streams");
+    if (!Ask(*connection.link)) Repeat(Reason::kUpstreamReset, "the link can take no streams");
   } else {
     facts_ = std::make_shared<const ConnectionFacts>(std::move(connection.own.facts));
     Opened opened;
@@ -73,19 +73,19 @@ void TunnelOpening::OnAnswered(int status) {
   }
 }
 
-void TunnelOpening::OnUnanswered(const http::Http2Close& close) {
+void TunnelOpening::OnUnanswered(Reason reason, const std::string& detail) {
   deadline_.Clear();
-  Repeat(close.detail);
+  Repeat(reason, detail);
 }
 
 // The application has sent nothing yet, so nothing can be done twice.
-void TunnelOpening::Repeat(absl::string_view detail) {
+void TunnelOpening::Repeat(Reason reason, absl::string_view detail) {
   if (stream_ != nullptr) worker_.loop.DeleteLater(std::move(stream_));
   if (repeats_++ < kMaxRepeats) {
-    worker_.observer.CountRetry(Reason::kUpstreamReset);
+    worker_.observer.CountRetry(reason);
     Start();
   } else {
-    Fail(absl::UnavailableError(detail), Reason::kUpstreamReset);
+    Fail(absl::UnavailableError(detail), reason);
   }
 }
 

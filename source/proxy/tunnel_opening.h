@@ -30,12 +30,12 @@ class TunnelOpening final : public event::Deletable, private TunnelStream::Opene
  private:
   // TunnelStream::Opener
   void OnAnswered(int status) override;
-  void OnUnanswered(const http::Http2Close& close) override;
+  void OnUnanswered(telemetry::Reason reason, const std::string& detail) override;
 
   void OnConnection(Endpoint::Connection connection);
   // False when the link can take no more of them.
   bool Ask(Http2Upstream& link);
-  void Repeat(absl::string_view detail);
+  void Repeat(telemetry::Reason reason, absl::string_view detail);
   void Fail(absl::Status status, telemetry::Reason reason);
   void Tell(Opened opened);
 

@@ -7,6 +7,7 @@
 namespace kith::proxy {
 
 using http::Http2Session;
+using telemetry::Reason;
 
 namespace {
 
@@ -30,6 +31,7 @@ TunnelStream::TunnelStream(std::shared_ptr<Http2Transport> transport, int32_t id
 
 TunnelStream::~TunnelStream() {
   Reset();
+  if (heavy_) transport_->RemoveHeavyStream();
   transport_->OnTunnelGone();
 }
 
@@ -57,6 +59,7 @@ void TunnelStream::OnResponseHead(const http::ResponseHead& head) {
 
 void TunnelStream::OnStreamBody(absl::Span<const uint8_t> bytes) {
   received_ += bytes.size();
+  NoteMoved();
   unread_ += static_cast<uint32_t>(bytes.size());
   if (paused() || !held_.empty()) {
     held_.Append(bytes);
@@ -79,7 +82,10 @@ void TunnelStream::OnStreamClosed(const http::Http2Close& close) {
   id_ = 0;
   if (opener_ != nullptr) {
     left_ = true;
-    std::exchange(opener_, nullptr)->OnUnanswered(close);
+    const Reason reason = close.cause == http::Http2Close::Cause::kConnection
+                              ? transport_->reason()
+                              : Reason::kUpstreamReset;
+    std::exchange(opener_, nullptr)->OnUnanswered(reason, close.detail);
     return;
   }
   if (left_) return;
@@ -121,12 +127,19 @@ void TunnelStream::OnEndOfTurn() {
   TellTheEnd();
 }
 
+void TunnelStream::NoteMoved() {
+  if (heavy_ || received_ + sent_ < Http2Transport::kHeavy) return;
+  heavy_ = true;
+  transport_->AddHeavyStream();
+}
+
 void TunnelStream::Consume() { session().Consume(id_, std::exchange(unread_, 0)); }
 
 // ---- Writing ----
 
 void TunnelStream::Write(absl::Span<const uint8_t> bytes) {
   sent_ += bytes.size();
+  NoteMoved();
   session().Write(id_, bytes);
 }
 

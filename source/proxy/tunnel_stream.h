@@ -24,7 +24,7 @@ class TunnelStream final : public net::Stream,
     virtual ~Opener() = default;
     // `status`: of the answer; 200 opens it.
     virtual void OnAnswered(int status) = 0;
-    virtual void OnUnanswered(const http::Http2Close& close) = 0;
+    virtual void OnUnanswered(telemetry::Reason reason, const std::string& detail) = 0;
   };
 
   // Asks for a stream to `authority`; null when the connection can have no more of them.
@@ -68,6 +68,7 @@ class TunnelStream final : public net::Stream,
   http::Http2Session& session() { return transport_->session(); }
   bool paused() const { return paused_ || handler_ == nullptr; }
   void Consume();
+  void NoteMoved();
   void TellTheEnd();
   void Leave();
 
@@ -80,6 +81,7 @@ class TunnelStream final : public net::Stream,
   int32_t id_;           // 0 once the session has forgotten it.
   uint32_t unread_ = 0;  // Received, and not yet taken.
   bool paused_ = true;
+  bool heavy_ = false;
   bool ended_ = false;  // By the peer; told when what came before it is.
   bool told_end_ = false;
   bool closed_ = false;  // Both directions have ended.

@@ -292,6 +292,12 @@ void Worker::SetMemoryPressure(MemoryPressure pressure) {
   });
 }
 
+void Worker::SetDebugCallers(std::vector<std::string> callers) {
+  impl_->loop->Post([impl = impl_.get(), callers = std::move(callers)]() mutable {
+    impl->state.debug_callers = std::move(callers);
+  });
+}
+
 void Worker::CutOffInbound(absl::Status status) {
   impl_->loop->Post([impl = impl_.get(), status = std::move(status)] {
     impl->inbound_sessions.CutOff(status);

@@ -163,6 +163,8 @@ class Worker {
   // Gives buffers that a burst has left behind back to the heap; `done` runs on the worker's loop.
   void ReleaseBuffers(absl::AnyInvocable<void()> done);
   void SetMemoryPressure(MemoryPressure pressure);
+  // Whose responses tell the decision on their requests, by SPIFFE ID (debug_headers.h).
+  void SetDebugCallers(std::vector<std::string> callers);
   // Breaks off what peers have opened: the last resort against memory that draining does not free.
   void CutOffInbound(absl::Status status);
   // Calls back on the worker's loop.

@@ -44,6 +44,7 @@ struct WorkerState {
   std::vector<policy::HeaderView> header_views;  // Of the request being judged.
   Authorizers* authorizers = nullptr;            // Of CUSTOM policies; the worker's.
   bool draining = false;                         // Takes nothing new for its application.
+  std::vector<std::string> debug_callers;        // SPIFFE IDs; see debug_headers.h.
   MemoryPressure memory = MemoryPressure::kNone;
   absl::InsecureBitGen random;
   std::string scratch;  // For output assembled and written within one call.

@@ -73,9 +73,7 @@ absl::StatusOr<RateLimits::Policy> CompileOne(const RateLimitPolicy& policy,
                                               const policy::PolicySet::Options& options) {
   RateLimits::Policy compiled;
   compiled.name = NameOf(policy);
-  if (policy.metadata().name().empty()) return Invalid("metadata.name", "is missing");
-  KITH_RETURN_IF_ERROR(
-      base::Annotate(policy::ValidateSelector(policy.spec().selector()), "spec.selector"));
+  KITH_RETURN_IF_ERROR(policy::ValidateScope(policy.metadata(), policy.spec().selector()));
   if (!v1::RateLimit::Key_IsValid(policy.spec().limit().key())) {
     return Invalid("spec.limit.key", "is not NONE, PRINCIPAL, NAMESPACE or CERTIFICATE");
   }

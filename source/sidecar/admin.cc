@@ -3,10 +3,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "nlohmann/json.hpp"
 
 namespace kith::sidecar {
 namespace {
+
+using nlohmann::json;
 
 constexpr char kJson[] = "application/json";
 
@@ -21,55 +24,88 @@ http::EmbeddedResponse WrongMethod(absl::string_view allowed) {
   return response;
 }
 
-std::string TextOf(const nlohmann::json& body, const char* key) {
+bool Reads(const http::EmbeddedRequest& request) {
+  return request.method == "GET" || request.method == "HEAD";
+}
+
+std::string TextOf(const json& body, const char* key) {
   const auto found = body.find(key);
   return found != body.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-http::EmbeddedResponse StartBreakGlass(BreakGlass& break_glass, const std::string& text) {
-  const auto body = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!body.is_object() || !body.contains("seconds") || !body["seconds"].is_number()) {
-    return http::ErrorResponse(400, "the body must be an object with \"seconds\" and \"reason\"");
-  }
-  const absl::Status started =
-      break_glass.Start({.time = absl::Seconds(body["seconds"].get<double>()),
-                         .reason = TextOf(body, "reason"),
-                         .who = TextOf(body, "who")});
-  if (!started.ok()) {
-    return http::ErrorResponse(absl::IsInvalidArgument(started) ? 400 : 409, started.message());
-  }
-  return JsonResponse(200, break_glass.Json());
+json ObjectOf(const std::string& text) {
+  json body = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return body.is_object() ? body : json::object();
 }
 
-http::EmbeddedResponse EndBreakGlass(BreakGlass& break_glass, const std::string& text) {
-  const auto body = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  break_glass.End(body.is_object() ? TextOf(body, "who") : "");
-  return JsonResponse(200, break_glass.Json());
+// What is asked for a limited time; none is no time that anything accepts.
+absl::Duration TimeOf(const json& body) {
+  const auto found = body.find("seconds");
+  return found != body.end() && found->is_number() ? absl::Seconds(found->get<double>())
+                                                   : absl::ZeroDuration();
+}
+
+template <typename Measure>
+http::EmbeddedResponse StateOf(const Measure& measure, const absl::Status& done) {
+  if (done.ok()) return JsonResponse(200, measure.Json());
+  const int status = absl::IsInvalidArgument(done) ? 400 : absl::IsNotFound(done) ? 404 : 409;
+  return http::ErrorResponse(status, done.message());
+}
+
+absl::Status Start(BreakGlass& break_glass, const json& body) {
+  return break_glass.Start(
+      {.time = TimeOf(body), .reason = TextOf(body, "reason"), .who = TextOf(body, "who")});
+}
+
+absl::Status End(BreakGlass& break_glass, const json& body) {
+  break_glass.End(TextOf(body, "who"));
+  return absl::OkStatus();
+}
+
+absl::Status Start(DebugHeaders& headers, const json& body) {
+  return headers.Start(
+      {.principal = TextOf(body, "principal"), .time = TimeOf(body), .who = TextOf(body, "who")});
+}
+
+absl::Status End(DebugHeaders& headers, const json& body) {
+  return headers.End(TextOf(body, "principal"), TextOf(body, "who"));
+}
+
+// What an operator switches on for a limited time: shown, started and ended. `action` is what
+// follows its path.
+template <typename Measure>
+http::EmbeddedResponse AnswerMeasure(Measure& measure, absl::string_view action,
+                                     const http::EmbeddedRequest& request) {
+  const bool posts = request.method == "POST";
+  if (action == "/end") {
+    return posts ? StateOf(measure, End(measure, ObjectOf(request.body))) : WrongMethod("POST");
+  }
+  if (posts) return StateOf(measure, Start(measure, ObjectOf(request.body)));
+  return Reads(request) ? JsonResponse(200, measure.Json()) : WrongMethod("GET, HEAD, POST");
 }
 
 void Answer(AdminOptions& options, const http::EmbeddedRequest& request,
             http::EmbeddedResponder responder) {
-  const bool reads = request.method == "GET" || request.method == "HEAD";
+  const bool reads = Reads(request);
   if (request.path == "/v1/rotate") {
     if (request.method != "POST") return responder.Send(WrongMethod("POST"));
     options.rotate();
     return responder.Send(JsonResponse(202, "{}\n"));
   }
-  if (request.path == "/v1/break-glass/end") {
-    if (request.method != "POST") return responder.Send(WrongMethod("POST"));
-    return responder.Send(EndBreakGlass(*options.break_glass, request.body));
+  absl::string_view action = request.path;
+  if (absl::ConsumePrefix(&action, "/v1/break-glass") && (action.empty() || action == "/end")) {
+    return responder.Send(AnswerMeasure(*options.break_glass, action, request));
   }
-  if (request.path == "/v1/break-glass") {
-    if (reads) return responder.Send(JsonResponse(200, options.break_glass->Json()));
-    if (request.method != "POST") return responder.Send(WrongMethod("GET, HEAD, POST"));
-    return responder.Send(StartBreakGlass(*options.break_glass, request.body));
+  action = request.path;
+  if (absl::ConsumePrefix(&action, "/v1/debug-headers") && (action.empty() || action == "/end")) {
+    return responder.Send(AnswerMeasure(*options.debug_headers, action, request));
   }
   if (reads && options.decisions(request, responder)) return;
   if (request.path != "/v1/status" && request.path != "/v1/certs") {
     return responder.Send(
         http::ErrorResponse(404,
                             "there is /v1/status, /v1/certs, /v1/rotate, /v1/break-glass, "
-                            "/v1/decisions, /v1/policies and /v1/plaintext"));
+                            "/v1/debug-headers, /v1/decisions, /v1/policies and /v1/plaintext"));
   }
   if (!reads) return responder.Send(WrongMethod("GET, HEAD"));
   auto& give = request.path == "/v1/certs" ? options.certificates : options.status;

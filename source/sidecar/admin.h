@@ -5,6 +5,9 @@
 //   GET  /v1/break-glass
 //   POST /v1/break-glass      {"seconds": 1800, "reason": "…", "who": "…"}; answers as GET does
 //   POST /v1/break-glass/end  {"who": "…"}
+//   GET  /v1/debug-headers
+//   POST /v1/debug-headers      {"principal": "…", "seconds": 600, "who": "…"}; answers as GET does
+//   POST /v1/debug-headers/end  {"principal": "…", "who": "…"}
 //   GET  /v1/decisions, /v1/policies, /v1/plaintext: decisions_admin.h
 // Threads: the loop's. Owns: the server. What the options refer to must outlive it.
 // Errors: Create() when the socket cannot be made; other requests are answered with {"error": …}.
@@ -19,6 +22,7 @@
 #include "source/event/loop.h"
 #include "source/http/embedded_server.h"
 #include "source/sidecar/break_glass.h"
+#include "source/sidecar/debug_headers.h"
 
 namespace kith::sidecar {
 
@@ -30,7 +34,9 @@ struct AdminOptions {
   absl::AnyInvocable<void()> rotate;
   // Answers what it knows of and returns true.
   absl::AnyInvocable<bool(const http::EmbeddedRequest&, http::EmbeddedResponder&)> decisions;
-  BreakGlass* break_glass = nullptr;  // Required; outlives the server.
+  // Required; they outlive the server.
+  BreakGlass* break_glass = nullptr;
+  DebugHeaders* debug_headers = nullptr;
 };
 
 absl::StatusOr<std::unique_ptr<http::EmbeddedServer>> CreateAdmin(event::Loop& loop,

@@ -28,6 +28,7 @@
 #include "source/sidecar/application_probes.h"
 #include "source/sidecar/break_glass.h"
 #include "source/sidecar/crl_files.h"
+#include "source/sidecar/debug_headers.h"
 #include "source/sidecar/decisions_admin.h"
 #include "source/sidecar/departure.h"
 #include "source/sidecar/identity_source.h"
@@ -318,6 +319,10 @@ absl::Status Run(const Bootstrap& bootstrap) {
                           .longest = bootstrap.break_glass_longest,
                           .metrics = &shard});
   admin_options.break_glass = &break_glass;
+  DebugHeaders debug_headers(*loop, {.apply = [&](const std::vector<std::string>& callers) {
+    workers->SetDebugCallers(callers);
+  }});
+  admin_options.debug_headers = &debug_headers;
   admin_options.decisions = [&](const http::EmbeddedRequest& request,
                                 http::EmbeddedResponder& responder) {
     return AnswerDecisions({bootstrap, discovery, *workers}, request, responder);

@@ -104,6 +104,10 @@ void Workers::SetMemoryPressure(proxy::MemoryPressure pressure) {
   for (const auto& worker : workers_) worker->SetMemoryPressure(pressure);
 }
 
+void Workers::SetDebugCallers(const std::vector<std::string>& callers) {
+  for (const auto& worker : workers_) worker->SetDebugCallers(callers);
+}
+
 void Workers::CutOffInbound(const absl::Status& status) {
   for (const auto& worker : workers_) worker->CutOffInbound(status);
 }

@@ -55,6 +55,7 @@ class Workers {
   // Gives buffers back to the heap; `done` is called on the loop.
   void ReleaseBuffers(absl::AnyInvocable<void()> done);
   void SetMemoryPressure(proxy::MemoryPressure pressure);
+  void SetDebugCallers(const std::vector<std::string>& callers);
   // Breaks off what peers have opened.
   void CutOffInbound(const absl::Status& status);
   // The sum, on the loop.

@@ -115,6 +115,8 @@ void FormatAccessEntry(const AccessEntry& entry, std::string& out) {
   Field("decision", entry.decision, json);
   Field("policy", entry.policy, json);
   if (entry.rule >= 0) json.Key("rule").Int(entry.rule);
+  if (entry.from >= 0) json.Key("from").Int(entry.from);
+  if (entry.to >= 0) json.Key("to").Int(entry.to);
   Marks(entry, json);
   if (entry.reason != Reason::kNone) json.Key("reason").String(Name(entry.reason));
   Field("detail", entry.detail, json);

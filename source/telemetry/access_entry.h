@@ -53,7 +53,10 @@ struct AccessEntry {
   absl::Duration duration;
   absl::string_view decision;  // "allowed", "denied", or empty when nothing was decided.
   absl::string_view policy;
+  // The policy's rule, and the rule's clauses that matched; -1: none.
   int rule = -1;
+  int from = -1;
+  int to = -1;
   absl::string_view audit_policy;  // Of AUDIT, that matched.
   // What the policies that are only tried out would have decided; empty: there are none.
   absl::string_view dry_run_decision;

@@ -268,6 +268,7 @@ TEST(TranslateWorkloadTest, RefusesWhatIsWrongAndNamesIt) {
        "portMtlsModes"},
       {"port 0", [](auto& w) { (*w.mutable_port_mtls_modes())[0] = MutualTls::STRICT; },
        "0 is no port"},
+      {"an HTTP/2 port 0", [](auto& w) { w.add_http2_ports(0); }, "http2Ports"},
       {"an unknown normalization",
        [](auto& w) { w.set_path_normalization(static_cast<mesh::v1::PathNormalization>(9)); },
        "pathNormalization: value 9"},

@@ -105,6 +105,37 @@ class AuthzToolsTest(unittest.TestCase):
         self.assertIn("remembers no request nobody", done.stderr)
         self.assertEqual(run("authz", "explain", "--request-id", "nobody").returncode, 64)
 
+    def debug_headers(self, action, *arguments):
+        return run("authz", "debug-headers", action, "--sidecar", self.backend.socket, *arguments)
+
+    def told(self, path, method="GET", port=None):
+        answer = request(port or self.through, path, method, headers={"x-request-id": "told"})
+        return answer.status, answer.headers.get("x-kith-decision")
+
+    def test_tells_decisions_in_responses_to_a_caller_it_is_told_to(self):
+        self.assertEqual(self.told("/items"), (200, None))
+        done = self.debug_headers("start", "--principal", FRONTEND, "--for", "5m")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.addCleanup(self.debug_headers, "end", "--principal", FRONTEND)
+        self.assertRegex(done.stdout, f"spiffe://{FRONTEND} +in [45]m")
+        self.assertEqual(self.told("/items"),
+                         (200, 'allow;policy="demo/readers";rule=0;from=0;to=0;request="told"'))
+        self.assertEqual(self.told("/items", "PUT"), (
+            403, 'deny;reason=policy_denied;detail="no rule matched of the ALLOW policies '
+                 'demo/readers";request="told"'))
+        status, value = self.told("/items/%00")
+        self.assertEqual(status, 400)
+        self.assertRegex(value, "^deny;reason=bad_request;detail=")
+        self.assertEqual(self.told("/open", port=self.backend.inbound[self.app]), (200, None),
+                         "another caller is told nothing")
+        done = self.debug_headers("end", "--principal", FRONTEND)
+        self.assertEqual((done.returncode, done.stdout), (0, "no caller is told decisions\n"))
+        self.assertEqual(self.told("/items", "PUT"), (403, None))
+        for refused in (("start", "--principal", "not an id"), ("end", "--principal", FRONTEND),
+                        ("start", "--principal", FRONTEND, "--for", "2h")):
+            self.assertEqual(self.debug_headers(*refused).returncode, 1, refused)
+        self.assertIn("debug-headers", self.backend.process.log())
+
     def test_logs_and_counts_what_audit_and_dry_run_say(self):
         line = self.backend.logged(request_id="idGET-items-17")
         self.assertEqual(line["dry_run"], {"decision": "denied", "policy": "demo/trial", "rule": 0})
@@ -113,6 +144,8 @@ class AuthzToolsTest(unittest.TestCase):
         self.assertEqual(line["headers"], {"x-team": ["a"]})
         self.assertNotIn("audit_policy", line)
         self.assertEqual(line["decision"], "allowed", "a dry run is not enforced")
+        self.assertEqual((line["policy"], line["rule"], line["from"], line["to"]),
+                         ("demo/readers", 0, 0, 0))
         line = self.backend.logged(request_id="idPUT-items")
         self.assertEqual(line["audit_policy"], "demo/watch")
         self.assertGreaterEqual(self.backend.metric(

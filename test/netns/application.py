@@ -1,12 +1,15 @@
-"""An application without any idea of a mesh: HTTP on 8080 and 80, an echo on 9000, and on 3306 a
-server that speaks first. It answers with its name and counts what reaches it.
+"""An application without any idea of a mesh: HTTP on 8080 and 80, gRPC on 50051, an echo on 9000, and
+on 3306 a server that speaks first. It answers with its name and counts what reaches it.
 """
 
+import concurrent.futures
 import http.server
 import socket
 import socketserver
 import sys
 import threading
+
+import grpc
 
 NAME = sys.argv[1]
 
@@ -53,6 +56,20 @@ class SpeaksFirst(socketserver.BaseRequestHandler):
         self.request.recv(100)
 
 
+def serve_grpc():
+    def say(request, context):
+        print("hit", context.peer(), "grpc", flush=True)
+        return NAME.encode() + b" heard " + request
+
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(
+        "echo.Echo", {"Say": grpc.unary_unary_rpc_method_handler(say)}),))
+    server.add_insecure_port("[::]:50051")
+    server.start()
+    return server
+
+
+grpc_server = serve_grpc()
 for server in (Http(("::", 8080), Handler), Http(("::", 80), Handler), Tcp(("::", 9000), Echo),
                Tcp(("::", 3306), SpeaksFirst)):
     threading.Thread(target=server.serve_forever, daemon=True).start()

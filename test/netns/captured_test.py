@@ -9,7 +9,7 @@ import json
 import sys
 import unittest
 
-from hosts import Hosts, Mesh, PROXY_UID, SIDECAR, await_true
+from hosts import DEBIAN_PYTHON, Hosts, Mesh, PROXY_UID, SIDECAR, await_true
 
 VIPS = ("10.96.0.12", "fd96::12")
 REGISTRY = """
@@ -23,6 +23,7 @@ spec:
   - {name: http, port: 80, targetPort: 8080}
   - {name: tcp-echo, port: 9000}
   - {name: mysql, port: 3306}
+  - {name: grpc-echo, port: 50051}
 ---
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
@@ -50,6 +51,15 @@ with socket.create_connection((host, port), timeout=8) as connection:
         if not chunk: break
         got += chunk
     sys.stdout.write(got.decode())
+"""
+
+
+CALL = """
+import sys
+import grpc
+with grpc.insecure_channel(sys.argv[1]) as channel:
+    say = channel.unary_unary("/echo.Echo/Say")
+    print(" ".join(say(text.encode(), timeout=8).decode() for text in sys.argv[2:]))
 """
 
 
@@ -110,6 +120,15 @@ class CapturedTest(unittest.TestCase):
             self.assertEqual((status, body.split()[1:3]), (200, ["b", "/hello"]))
         peers = {line.get("source", {}).get("principal") for line in self.mesh.logged("b")}
         self.assertIn("spiffe://cluster.local/ns/demo/sa/a", peers)
+
+    def test_carries_grpc_to_an_application_that_speaks_nothing_else(self):
+        for ip in self.ways_to_b():
+            done = self.hosts.run("a", DEBIAN_PYTHON, "-c", CALL, f"{bracketed(ip)}:50051", "one", "two",
+                                  check=False)
+            self.assertEqual(done.stdout, "b heard one b heard two\n", f"{ip}: {done.stderr}")
+        called = [line for line in self.mesh.logged("b") if line.get("path") == "/echo.Echo/Say"]
+        self.assertEqual({line["source"]["principal"] for line in called},
+                         {"spiffe://cluster.local/ns/demo/sa/a"})
 
     def test_carries_bytes_both_ways(self):
         text = "0123456789" * 1000

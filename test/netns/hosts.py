@@ -16,6 +16,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+from istio_ca import DEBIAN_PYTHON  # noqa: E402
 from mesh import BIN, CONTROL_PLANE, KITHCTL, SIDECAR, Process, await_true  # noqa: E402
 
 PROXY_UID = 1337
@@ -183,12 +184,12 @@ observability: {{address: "{self.hosts.ip(host)}:15020", accessLog: {directory}/
         return [json.loads(line) for line in path.read_text().splitlines()]
 
     def application(self, host):
-        """HTTP on 8080 and 80, an echo on 9000, a server that speaks first on 3306."""
-        started = self.hosts.start(f"app-{host}", host, sys.executable, HERE / "application.py",
-                                   host)
+        """HTTP on 8080 and 80, gRPC on 50051, an echo on 9000, a server that speaks first on
+        3306."""
+        started = self.hosts.start(f"app-{host}", host, DEBIAN_PYTHON, HERE / "application.py", host)
         await_true(f"the application of {host} listens",
                    lambda: "listening" in started.log())
         return started
 
 
-__all__ = ["BIN", "Hosts", "Mesh", "PROXY_UID", "SIDECAR", "await_true", "run"]
+__all__ = ["BIN", "DEBIAN_PYTHON", "Hosts", "Mesh", "PROXY_UID", "SIDECAR", "await_true", "run"]

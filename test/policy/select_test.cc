@@ -81,5 +81,25 @@ TEST(ValidateSelectorTest, RefusesEmptyKeysAndWildcards) {
   EXPECT_FALSE(ValidateSelector(selector).ok());
 }
 
+TEST(ValidateScopeTest, AsksForANameAndSoundLabels) {
+  meta::v1::ObjectMeta metadata;
+  security::v1::WorkloadSelector selector;
+  EXPECT_EQ(ValidateScope(metadata, selector).message(), "metadata.name: is missing");
+  metadata.set_name("p");
+  EXPECT_TRUE(ValidateScope(metadata, selector).ok());
+  (*selector.mutable_match_labels())[""] = "x";
+  EXPECT_EQ(ValidateScope(metadata, selector).message(),
+            "spec.selector: matchLabels: a label has an empty key");
+}
+
+TEST(ValidateCreationTimeTest, TakesAnRfc3339TimeOrNone) {
+  meta::v1::ObjectMeta metadata;
+  EXPECT_TRUE(ValidateCreationTime(metadata).ok());
+  metadata.set_creation_timestamp("2024-05-01T12:00:00Z");
+  EXPECT_TRUE(ValidateCreationTime(metadata).ok());
+  metadata.set_creation_timestamp("yesterday");
+  EXPECT_FALSE(ValidateCreationTime(metadata).ok());
+}
+
 }  // namespace
 }  // namespace kith::policy

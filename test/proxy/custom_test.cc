@@ -11,17 +11,6 @@
 namespace kith::proxy {
 namespace {
 
-constexpr char kOk[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-
-// Answers every request on a connection alike.
-std::function<void(Client&)> Answering(std::string response) {
-  return [response](Client& connection) {
-    while (absl::StrContains(connection.ReadUntil("\r\n\r\n"), "\r\n\r\n")) {
-      connection.Send(response);
-    }
-  };
-}
-
 std::string PolicyText(absl::string_view spec) {
   return absl::StrCat(
       "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
@@ -102,6 +91,22 @@ TEST(CustomTest, DeniesByPoliciesThatCameWhileTheAuthorizerThought) {
   const std::string answer = client.ReadAll();
   EXPECT_TRUE(absl::StartsWith(answer, "HTTP/1.1 403 ")) << answer;
   EXPECT_EQ(application.accepted(), 0);
+}
+
+TEST(CustomTest, IsToldToACallerWithDebugHeaders) {
+  Application application(Answering(kOk));
+  Application authorizer(Answering("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"));
+  ProxyPair pair(application.port());
+  SetPolicies(pair, kAsk, {Http(authorizer.port())});
+  const auto answers = [&](absl::string_view text) { return absl::StrContains(pair.Get(), text); };
+  EXPECT_FALSE(answers("x-kith-decision"));
+  pair.server->SetDebugCallers({"spiffe://td/ns/n/sa/client"});
+  EXPECT_TRUE(answers("x-kith-decision: deny;reason=external_denied;")) << pair.Get();
+  EXPECT_TRUE(answers(";policy=\"n/p\";rule=0;request=\"")) << pair.Get();
+  SetPolicies(pair, "{rules: [{}]}");
+  EXPECT_TRUE(answers("x-kith-decision: allow;policy=\"n/p\";rule=0;request=")) << pair.Get();
+  pair.server->SetDebugCallers({"spiffe://td/ns/n/sa/other"});
+  EXPECT_FALSE(answers("x-kith-decision"));
 }
 
 TEST(CustomTest, DoesNotAskAnHttpAuthorizerAboutTcp) {

@@ -10,6 +10,7 @@
 #include <future>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "source/base/check.h"
 
@@ -106,6 +107,14 @@ Application::~Application() {
   close(listener_);
 }
 
+std::function<void(Client&)> Answering(std::string response) {
+  return [response = std::move(response)](Client& connection) {
+    while (absl::StrContains(connection.ReadUntil("\r\n\r\n"), "\r\n\r\n")) {
+      connection.Send(response);
+    }
+  };
+}
+
 ProxyPair::ProxyPair(uint16_t application_port) : ProxyPair(application_port, Options()) {}
 
 ProxyPair::ProxyPair(uint16_t application_port, Options options_in)
@@ -115,7 +124,7 @@ ProxyPair::ProxyPair(uint16_t application_port, Options options_in)
   inbound.bind = AnyPort();
   inbound.application = AtPort(application_port);
   inbound.port = application_port;
-  inbound.protocol = options.protocol;
+  inbound.protocol = options.inbound_protocol.value_or(options.protocol);
   inbound.proxy_protocol = options.proxy_protocol;
   server_options.inbound = {inbound};
   server_options.timeouts = options.timeouts;

@@ -53,9 +53,15 @@ class Application {
   std::thread thread_;
 };
 
+inline constexpr char kOk[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+// Sends `response`, and nothing more, to each request of a connection.
+std::function<void(Client&)> Answering(std::string response);
+
 struct ProxyPair {
   struct Options {
     mesh::Protocol protocol = mesh::Protocol::kHttp;
+    // Of the server's port; none: the same.
+    absl::optional<mesh::Protocol> inbound_protocol = {};
     std::string expected = "spiffe://td/ns/n/sa/server";  // What the client expects to reach.
     std::string policies = "";                            // "allow", "deny"; default allow.
     mesh::MtlsMode mode = mesh::MtlsMode::kStrict;

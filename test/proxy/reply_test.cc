@@ -31,5 +31,11 @@ TEST(ReplyTest, RefusesGrpcInItsOwnTerms) {
   }
 }
 
+TEST(ReplyTest, TakesGrpcWebForHttp) {
+  const http::Header type = {"content-type", "application/grpc-web+proto"};
+  EXPECT_FALSE(IsGrpc({&type, 1}));
+  EXPECT_EQ(Reply::Refusal(403, "no", {&type, 1}).status, 403);
+}
+
 }  // namespace
 }  // namespace kith::proxy

@@ -17,15 +17,7 @@ using http::Header;
 using http::Http2Peer;
 using http::Http2Session;
 
-constexpr char kOk[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 constexpr char kHalf[] = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf";
-
-// Says `text` to each request, and nothing more.
-std::function<void(Client&)> Saying(std::string text) {
-  return [text](Client& connection) {
-    while (absl::StrContains(connection.ReadUntil("\r\n\r\n"), "\r\n\r\n")) connection.Send(text);
-  };
-}
 
 bool HasTimedOut(const ProxyPair& pair, absl::string_view timeout) {
   const std::string series = absl::StrCat("kith_http_timeouts_total{timeout=\"", timeout, "\"}");
@@ -40,7 +32,7 @@ ProxyPair::Options WithTimeouts(Timeouts timeouts) {
 }
 
 TEST(RequestTimeoutTest, AnswersARequestWhoseTimeIsOver) {
-  Application silent(Saying(""));
+  Application silent(Answering(""));
   ProxyPair pair(silent.port(), WithTimeouts({.request = absl::Milliseconds(100)}));
   const std::string answer = pair.Get();
   EXPECT_TRUE(absl::StartsWith(answer, "HTTP/1.1 504 ")) << answer;
@@ -50,7 +42,7 @@ TEST(RequestTimeoutTest, AnswersARequestWhoseTimeIsOver) {
 }
 
 TEST(RequestTimeoutTest, BreaksOffAResponseWhoseTimeIsOver) {
-  Application slow(Saying(kHalf));
+  Application slow(Answering(kHalf));
   ProxyPair pair(slow.port(), WithTimeouts({.request = absl::Milliseconds(100)}));
   EXPECT_TRUE(absl::EndsWith(pair.Get(), "half<reset>"));
   EXPECT_TRUE(HasTimedOut(pair, "request"));
@@ -71,13 +63,13 @@ TEST(RequestTimeoutTest, TriesAgainWhenOneTryHasTakenTooLong) {
 }
 
 TEST(RequestTimeoutTest, AnswersWhenEveryTryHasTakenTooLong) {
-  Application silent(Saying(""));
+  Application silent(Answering(""));
   ProxyPair pair(silent.port(), WithTimeouts({.per_try = absl::Milliseconds(50)}));
   EXPECT_TRUE(absl::StartsWith(pair.Get(), "HTTP/1.1 504 "));
 }
 
 TEST(RequestTimeoutTest, BreaksOffAResponseInWhichNothingMoves) {
-  Application slow(Saying(kHalf));
+  Application slow(Answering(kHalf));
   ProxyPair pair(slow.port(), WithTimeouts({.stream_idle = absl::Milliseconds(100)}));
   EXPECT_TRUE(absl::EndsWith(pair.Get(), "half<reset>"));
   EXPECT_TRUE(HasTimedOut(pair, "stream_idle"));

@@ -13,7 +13,6 @@
 namespace kith::proxy {
 namespace {
 
-constexpr char kOk[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 constexpr char kOverBudget[] = "kith_http_retries_over_budget_total";
 
 // Breaks its first connections once a request is there, and answers on the others.

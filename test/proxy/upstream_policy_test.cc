@@ -18,14 +18,6 @@ std::string Response(absl::string_view status, absl::string_view body) {
   return absl::StrCat("HTTP/1.1 ", status, "\r\nContent-Length: ", body.size(), "\r\n\r\n", body);
 }
 
-std::function<void(Client&)> Answering(std::string response) {
-  return [response](Client& connection) {
-    while (absl::StrContains(connection.ReadUntil("\r\n\r\n"), "\r\n\r\n")) {
-      connection.Send(response);
-    }
-  };
-}
-
 // Answers the first request once it is told to.
 class Held {
  public:

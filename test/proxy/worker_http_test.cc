@@ -12,19 +12,6 @@
 namespace kith::proxy {
 namespace {
 
-// Answers every request on a connection with the same bytes.
-std::function<void(Client&)> Answering(std::string response) {
-  return [response](Client& connection) {
-    for (;;) {
-      const std::string head = connection.ReadUntil("\r\n\r\n");
-      if (!absl::StrContains(head, "\r\n\r\n")) return;
-      connection.Send(response);
-    }
-  };
-}
-
-constexpr char kOk[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-
 TEST(WorkerHttpTest, CarriesARequestOverMutualTls) {
   Application application(Answering(kOk));
   ProxyPair pair(application.port());

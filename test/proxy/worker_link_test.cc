@@ -20,16 +20,6 @@ using http::Header;
 using http::Http2Peer;
 using http::Http2Session;
 
-constexpr char kOk[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-
-std::function<void(Client&)> Answering(std::string response) {
-  return [response](Client& connection) {
-    while (absl::StrContains(connection.ReadUntil("\r\n\r\n"), "\r\n\r\n")) {
-      connection.Send(response);
-    }
-  };
-}
-
 // Sends a request's body back, whatever its framing.
 void EchoBodies(Client& connection) {
   for (;;) {
@@ -125,6 +115,52 @@ TEST(WorkerLinkTest, CarriesManyConnectionsOverOneHandshake) {
   EXPECT_EQ(answered, 16 * 5);
   EXPECT_EQ(Handshakes(pair.ServerMetrics()), "1") << "requests that wait share one dial";
   EXPECT_EQ(ActivityOf(*pair.client).upstream_connections, 1u);
+}
+
+TEST(WorkerLinkTest, SpreadsOverMoreLinksWhileLargeBodiesFillOne) {
+  constexpr size_t kHalf = size_t{2} * 1024 * 1024;
+  std::promise<void> rest;
+  Application application([gate = rest.get_future().share()](Client& connection) {
+    const std::string half(kHalf, 'x');
+    for (;;) {
+      const std::string head = connection.ReadUntil("\r\n\r\n");
+      if (!absl::StrContains(head, "\r\n\r\n")) return;
+      if (!absl::StartsWith(head, "GET /large ")) {
+        connection.Send(kOk);
+        continue;
+      }
+      connection.Send(absl::StrCat("HTTP/1.1 200 OK\r\nContent-Length: ", 2 * kHalf, "\r\n\r\n"));
+      connection.Send(half);
+      gate.wait();
+      connection.Send(half);
+    }
+  });
+  ProxyPair pair(application.port());
+  Client reader(pair.outbound_port());
+  reader.Send("GET /large HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n");
+  size_t read = 0;
+  while (read < kHalf) read += reader.ReadSome().size();
+  EXPECT_EQ(ActivityOf(*pair.client).upstream_connections, 1u);
+  const auto get = [&] { return absl::StartsWith(pair.Get(), "HTTP/1.1 200 "); };
+  // The first still goes beside the large one; the link that it wants is there for a later one.
+  for (int i = 0; i < 2000 && ActivityOf(*pair.client).upstream_connections == 1; ++i) {
+    ASSERT_TRUE(get());
+  }
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(get());
+  EXPECT_EQ(ActivityOf(*pair.client).upstream_connections, 2u) << "the second has room";
+  EXPECT_EQ(Handshakes(pair.ServerMetrics()), "2");
+  rest.set_value();
+  EXPECT_GT(reader.ReadAll().size() + read, 2 * kHalf);
+}
+
+// TLS 1.3: the link is there on this side before the far end has looked at the certificate.
+TEST(WorkerLinkTest, SaysThatTheFarEndRefusesItsCertificate) {
+  Application application(Answering(kOk));
+  ProxyPair pair(application.port());
+  pair.client->SetTls(pair.NewContext("spiffe://elsewhere/ns/n/sa/client"));
+  const std::string answer = pair.Get();
+  EXPECT_TRUE(absl::StartsWith(answer, "HTTP/1.1 503 ")) << answer;
+  EXPECT_TRUE(absl::StrContains(pair.ClientMetrics(), "reason=\"alert_received\""));
 }
 
 TEST(WorkerLinkTest, ReturnsRandomBodiesByteForByteWhileOthersAreBrokenOff) {
@@ -230,6 +266,27 @@ TEST(WorkerLinkTest, ServesAnHttp1ClientBeforeAnHttp2Application) {
   const std::string answer = connection.ReadUntil("grpc-status: 0\r\n\r\n");
   EXPECT_TRUE(absl::StartsWith(answer, "HTTP/1.1 200 OK\r\n")) << answer;
   EXPECT_TRUE(absl::StrContains(answer, "end;abc")) << answer;
+}
+
+TEST(WorkerLinkTest, SpeaksHttp2BehindAPortThatDeclaresNothingToGrpcAndWhereAServiceSaysSo) {
+  Application application(ServeHttp2);
+  ProxyPair::Options options;
+  options.protocol = mesh::Protocol::kHttp2;
+  options.inbound_protocol = mesh::Protocol::kDetect;
+  ProxyPair pair(application.port(), options);
+  const auto post = [&](absl::string_view type) {
+    Client connection(pair.outbound_port());
+    connection.Send(absl::StrCat("POST /x HTTP/1.1\r\nHost: server\r\nContent-Type: ", type,
+                                 "\r\nContent-Length: 3\r\n\r\nabc"));
+    return connection.ReadUntil("\r\n\r\n");
+  };
+  EXPECT_TRUE(absl::StartsWith(post("application/grpc"), "HTTP/1.1 200 "));
+  EXPECT_TRUE(absl::StartsWith(post("text/plain"), "HTTP/1.1 502 ")) << "in HTTP/1.1";
+  auto snapshot = std::make_shared<mesh::Snapshot>();
+  snapshot->modes.http2_ports.insert(application.port());
+  pair.server->SetConfig({.snapshot = snapshot, .policies = policy::PolicySet::AllowAll()});
+  (void)ActivityOf(*pair.server);  // By its answer they are in force.
+  EXPECT_TRUE(absl::StartsWith(post("text/plain"), "HTTP/1.1 200 "));
 }
 
 TEST(WorkerLinkTest, SendsNothingBehindAConnectThatIsRefused) {

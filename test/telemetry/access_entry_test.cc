@@ -49,6 +49,8 @@ AccessEntry Full() {
   entry.decision = "denied";
   entry.policy = "demo/backend";
   entry.rule = 0;
+  entry.from = 1;
+  entry.to = 2;
   entry.reason = Reason::kPolicyDenied;
   entry.detail = "no rule";
   return entry;
@@ -70,7 +72,7 @@ TEST(AccessEntryTest, IsOneLineOfJson) {
             "\"method\":\"GET\",\"path\":\"/orders\",\"host\":\"backend\",\"status\":403,"
             "\"bytes_received\":10,\"bytes_sent\":20,\"duration_ms\":1234.567,"
             "\"decision\":\"denied\",\"policy\":\"demo/backend\",\"rule\":0,"
-            "\"reason\":\"policy_denied\",\"detail\":\"no rule\"}\n");
+            "\"from\":1,\"to\":2,\"reason\":\"policy_denied\",\"detail\":\"no rule\"}\n");
 }
 
 TEST(AccessEntryTest, LeavesOutWhatThereIsNot) {
@@ -92,7 +94,7 @@ TEST(AccessEntryTest, TellsWhatPoliciesSayWithoutEnforcingIt) {
   entry.dry_run_rule = 1;
   EXPECT_TRUE(absl::StrContains(
       Line(entry),
-      "\"rule\":0,\"audit_policy\":\"demo/watch\","
+      "\"rule\":0,\"from\":1,\"to\":2,\"audit_policy\":\"demo/watch\","
       "\"dry_run\":{\"decision\":\"denied\",\"policy\":\"demo/trial\",\"rule\":1},"));
   entry.dry_run_policy = "";
   entry.dry_run_rule = -1;

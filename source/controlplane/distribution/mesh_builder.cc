@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "source/base/ip.h"
+#include "source/controlplane/distribution/http2_ports.h"
 #include "source/controlplane/distribution/workload_rules.h"
 #include "source/controlplane/registry/locality.h"
 #include "source/policy/peer_authentication.h"
@@ -184,6 +185,9 @@ MeshBuilder::WorkloadView MeshBuilder::ConfigOf(const Workload& workload) const 
   config.set_root_namespace(options_.root_namespace);
   config.set_path_normalization(options_.path_normalization);
   config.set_locality(LocalityOf(workload.labels));
+  for (const uint32_t port : Http2PortsOf(workload, *state_, *placed_)) {
+    config.add_http2_ports(port);
+  }
 
   const Modes modes = ModesOf(workload.name_space, workload.labels);
   view.problem = modes.problem;

@@ -144,5 +144,35 @@ spec: {type: ExternalName, externalName: db.example, ports: [{port: 5432}]}
   ASSERT_EQ(Web().endpoints_size(), 1);
 }
 
+TEST_F(PlacedEndpointsTest, TellAWorkloadWhereItsServicesDeclareHttp2) {
+  const auto ports = [&](const Workload& pod) {
+    const auto listed = builder_.ConfigOf(pod).config.http2_ports();
+    return std::vector<uint32_t>(listed.begin(), listed.end());
+  };
+  Use(R"(
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: demo}
+spec:
+  selector: {app: web}
+  ports:
+  - {name: grpc, port: 80, targetPort: web}
+  - {name: http, port: 81, targetPort: 8081}
+  - {name: http2-two, port: 82, targetPort: 8081}
+  - {name: tcp, port: 83, targetPort: 8083}
+)",
+      "");
+  Place({{.ip = "10.0.0.1", .pod = "web-1", .ports = {{"grpc", 9090}, {"http", 8081}}},
+         {.ip = "10.0.0.2", .pod = "web-2", .ports = {{"grpc", 9091}}}});
+  EXPECT_EQ(ports(Pod("web-1", "10.0.0.1")), std::vector<uint32_t>{9090});
+  EXPECT_EQ(ports(Pod("web-2", "10.0.0.2")), std::vector<uint32_t>{9091});
+  Workload other = Pod("other-1", "10.0.0.3");
+  other.labels = {{"app", "other"}};
+  EXPECT_TRUE(ports(other).empty());
+  builder_.SetPlaced(std::make_shared<PlacedEndpoints>());
+  EXPECT_TRUE(ports(Pod("web-1", "10.0.0.1")).empty())
+      << "nobody knows the named port, and two declare 8081 differently";
+}
+
 }  // namespace
 }  // namespace kith::controlplane
