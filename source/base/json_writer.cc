@@ -35,9 +35,24 @@ bool NeedsEscape(uint32_t code_point) {
   return (code_point >= 0x7f && code_point <= 0x9f) || code_point == 0x2028 || code_point == 0x2029;
 }
 
+// How many bytes at the start of `text` stand for themselves.
+size_t PlainPrefix(absl::string_view text) {
+  size_t length = 0;
+  while (length < text.size()) {
+    const uint8_t byte = static_cast<uint8_t>(text[length]);
+    if (byte < 0x20 || byte >= 0x7f || byte == '"' || byte == '\\') break;
+    ++length;
+  }
+  return length;
+}
+
 void AppendQuoted(std::string& out, absl::string_view text) {
   out += '"';
-  while (!text.empty()) {
+  while (true) {
+    const size_t plain = PlainPrefix(text);
+    out.append(text.data(), plain);
+    text.remove_prefix(plain);
+    if (text.empty()) break;
     uint8_t first = static_cast<uint8_t>(text[0]);
     size_t length = 1;
     if (first == '"' || first == '\\') {
@@ -51,8 +66,6 @@ void AppendQuoted(std::string& out, absl::string_view text) {
       out += "\\r";
     } else if (first < 0x20 || first == 0x7f) {
       AppendEscape(out, first);
-    } else if (first < 0x80) {
-      out += text[0];
     } else {
       uint32_t code_point = 0;
       length = DecodeUtf8(text, code_point);

@@ -256,11 +256,10 @@ absl::Status Run(const Settings& settings) {
        .revocations = revocations.get(),
        .bounds = &bounds,
        .tokens = &tokens,
-       .issued = [&loop = *loop, &issuances](const Issuance& issuance) {
-         loop.Post([&issuances, issuance, at = absl::Now()] {
-           issuances.Note(issuance.caller.name_space, issuance.caller.service_account,
-                          {.serial = issuance.serial, .not_after = issuance.not_after, .at = at});
-         });
+       .issued = [&issuances](const Issuance& issuance) {
+         issuances.Note(
+             issuance.caller.name_space, issuance.caller.service_account,
+             {.serial = issuance.serial, .not_after = issuance.not_after, .at = absl::Now()});
        }});
   DiscoveryService discovery(*loop, hub, [&](const grpc::CallbackServerContext& context) {
     return authenticator.Authenticate(context.client_metadata());

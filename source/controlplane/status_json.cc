@@ -60,8 +60,8 @@ void WriteServed(base::JsonWriter& json, const mesh::v1::ServedCertificate& cert
   json.EndObject();
 }
 
-void WriteIssued(base::JsonWriter& json, const IssuanceBook::Entry* issued) {
-  if (issued == nullptr) {
+void WriteIssued(base::JsonWriter& json, const std::optional<IssuanceBook::Entry>& issued) {
+  if (!issued.has_value()) {
     json.Null();
     return;
   }

@@ -22,7 +22,7 @@ constexpr unsigned kDnsName = 2;
 constexpr unsigned kUri = 6;
 constexpr unsigned kExplicit = CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED;
 
-const uint8_t* Bytes(const std::string& text) {
+const uint8_t* Bytes(absl::string_view text) {
   return reinterpret_cast<const uint8_t*>(text.data());
 }
 
@@ -135,8 +135,8 @@ bool AddCrlUrls(CBB* list, const std::vector<std::string>& urls) {
   return Extend(list, NID_crl_distribution_points, Critical::kNo, value.get());
 }
 
-bool AddKeyIdentifiers(CBB* list, EVP_PKEY* subject_key, const std::string& issuer_id) {
-  std::string id = KeyIdentifier(subject_key);
+bool AddKeyIdentifiers(CBB* list, absl::string_view public_key_info, const std::string& issuer_id) {
+  const std::string id = KeyIdentifier(public_key_info);
   bssl::ScopedCBB subject;
   if (!CBB_init(subject.get(), 32) ||
       !CBB_add_asn1_octet_string(subject.get(), Bytes(id), id.size()) ||
@@ -177,6 +177,7 @@ absl::StatusOr<std::string> NameDer(X509_NAME* name) {
 }
 
 absl::StatusOr<std::string> SubjectOf(const CertificateSpec& spec) {
+  if (spec.organization.empty() && spec.common_name.empty()) return std::string("\x30\x00", 2);
   bssl::UniquePtr<X509_NAME> name(X509_NAME_new());
   if (!name || !AddNamePart(name.get(), "O", spec.organization) ||
       !AddNamePart(name.get(), "CN", spec.common_name)) {
@@ -185,11 +186,11 @@ absl::StatusOr<std::string> SubjectOf(const CertificateSpec& spec) {
   return NameDer(name.get());
 }
 
-bool AddBytes(CBB* out, const std::string& bytes) {
+bool AddBytes(CBB* out, absl::string_view bytes) {
   return CBB_add_bytes(out, Bytes(bytes), bytes.size());
 }
 
-bool AddExtensions(CBB* tbs, const CertificateSpec& spec, EVP_PKEY* subject_key,
+bool AddExtensions(CBB* tbs, const CertificateSpec& spec, absl::string_view public_key_info,
                    const std::string& issuer_key_identifier) {
   CBB wrapper;
   CBB list;
@@ -198,12 +199,12 @@ bool AddExtensions(CBB* tbs, const CertificateSpec& spec, EVP_PKEY* subject_key,
          AddKeyUsage(&list, IsCa(spec.kind)) && AddExtendedKeyUsage(&list, spec.kind) &&
          AddSubjectAltName(&list, spec) && AddOcspUrls(&list, spec.ocsp_urls) &&
          AddCrlUrls(&list, spec.crl_urls) &&
-         AddKeyIdentifiers(&list, subject_key, issuer_key_identifier) && CBB_flush(tbs);
+         AddKeyIdentifiers(&list, public_key_info, issuer_key_identifier) && CBB_flush(tbs);
 }
 
 // Written by hand: BoringSSL's X509 would be built, encoded and parsed for each certificate, at
 // several times the cost of the signature.
-absl::StatusOr<NewCertificate> Build(const CertificateSpec& spec, EVP_PKEY* subject_key,
+absl::StatusOr<NewCertificate> Build(const CertificateSpec& spec, absl::string_view public_key_info,
                                      const std::string& issuer_name,
                                      const std::string& issuer_key_identifier,
                                      EVP_PKEY* issuer_key) {
@@ -219,8 +220,8 @@ absl::StatusOr<NewCertificate> Build(const CertificateSpec& spec, EVP_PKEY* subj
       !AddSignatureAlgorithm(&tbs, issuer_key) || !AddBytes(&tbs, issuer_name) ||
       !CBB_add_asn1(&tbs, &validity, CBS_ASN1_SEQUENCE) || !AddTime(&validity, spec.not_before) ||
       !AddTime(&validity, spec.not_after) || !AddBytes(&tbs, subject) ||
-      !EVP_marshal_public_key(&tbs, subject_key) ||
-      !AddExtensions(&tbs, spec, subject_key, issuer_key_identifier)) {
+      !AddBytes(&tbs, public_key_info) ||
+      !AddExtensions(&tbs, spec, public_key_info, issuer_key_identifier)) {
     return CryptoError("make a certificate");
   }
   KITH_ASSIGN_OR_RETURN(const std::string to_sign, Finish(out.get(), "make a certificate"));
@@ -259,20 +260,22 @@ absl::StatusOr<Issuer> Issuer::Of(X509* certificate, bssl::UniquePtr<EVP_PKEY> k
   return issuer;
 }
 
-absl::StatusOr<NewCertificate> MakeCertificate(const CertificateSpec& spec, EVP_PKEY* subject_key,
+absl::StatusOr<NewCertificate> MakeCertificate(const CertificateSpec& spec,
+                                               absl::string_view public_key_info,
                                                const Issuer& issuer) {
-  return Build(spec, subject_key, issuer.name_der, issuer.key_identifier, issuer.key.get());
+  return Build(spec, public_key_info, issuer.name_der, issuer.key_identifier, issuer.key.get());
 }
 
 absl::StatusOr<bssl::UniquePtr<X509>> BuildCertificate(const CertificateSpec& spec,
                                                        EVP_PKEY* subject_key,
                                                        const Issuer& issuer) {
-  return Parsed(MakeCertificate(spec, subject_key, issuer));
+  return Parsed(MakeCertificate(spec, PublicKeyInfo(subject_key), issuer));
 }
 
 absl::StatusOr<bssl::UniquePtr<X509>> BuildSelfSigned(const CertificateSpec& spec, EVP_PKEY* key) {
   KITH_ASSIGN_OR_RETURN(const std::string name, SubjectOf(spec));
-  return Parsed(Build(spec, key, name, KeyIdentifier(key), key));
+  const std::string info = PublicKeyInfo(key);
+  return Parsed(Build(spec, info, name, KeyIdentifier(info), key));
 }
 
 }  // namespace kith::x509

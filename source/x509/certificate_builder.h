@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 
@@ -55,8 +56,10 @@ struct NewCertificate {
   std::string der;
   std::string serial;  // Lower-case hex.
 };
-// A random serial of 128 bits, positive; the key usages that belong to the kind.
-absl::StatusOr<NewCertificate> MakeCertificate(const CertificateSpec& spec, EVP_PKEY* subject_key,
+// A random serial of 128 bits, positive; the key usages that belong to the kind. The key it
+// certifies is a SubjectPublicKeyInfo that has been parsed (crypto.h, signing_request.h).
+absl::StatusOr<NewCertificate> MakeCertificate(const CertificateSpec& spec,
+                                               absl::string_view public_key_info,
                                                const Issuer& issuer);
 // The same for who goes on to work with it.
 absl::StatusOr<bssl::UniquePtr<X509>> BuildCertificate(const CertificateSpec& spec,

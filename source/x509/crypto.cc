@@ -183,7 +183,7 @@ absl::Time NotBefore(const X509* certificate) { return ToTime(X509_get0_notBefor
 
 absl::Time NotAfter(const X509* certificate) { return ToTime(X509_get0_notAfter(certificate)); }
 
-std::string PublicKeyBits(EVP_PKEY* key) {
+std::string PublicKeyInfo(const EVP_PKEY* key) {
   bssl::ScopedCBB out;
   uint8_t* der = nullptr;
   size_t size = 0;
@@ -191,20 +191,24 @@ std::string PublicKeyBits(EVP_PKEY* key) {
                  CBB_finish(out.get(), &der, &size),
              "a key that was parsed or generated can be encoded");
   const bssl::UniquePtr<uint8_t> owned(der);
-  CBS whole;
-  CBS info;
-  CBS bits;
-  uint8_t unused = 0;
-  CBS_init(&whole, der, size);
-  KITH_CHECK(CBS_get_asn1(&whole, &info, CBS_ASN1_SEQUENCE) &&
-                 CBS_get_asn1(&info, nullptr, CBS_ASN1_SEQUENCE) &&
-                 CBS_get_asn1(&info, &bits, CBS_ASN1_BITSTRING) && CBS_get_u8(&bits, &unused),
-             "an encoded key has its bits");
-  return std::string(reinterpret_cast<const char*>(CBS_data(&bits)), CBS_len(&bits));
+  return std::string(reinterpret_cast<const char*>(der), size);
 }
 
-std::string KeyIdentifier(EVP_PKEY* key) {
-  const std::string bits = PublicKeyBits(key);
+absl::string_view PublicKeyBits(absl::string_view info) {
+  CBS whole;
+  CBS fields;
+  CBS bits;
+  uint8_t unused = 0;
+  CBS_init(&whole, reinterpret_cast<const uint8_t*>(info.data()), info.size());
+  KITH_CHECK(CBS_get_asn1(&whole, &fields, CBS_ASN1_SEQUENCE) &&
+                 CBS_get_asn1(&fields, nullptr, CBS_ASN1_SEQUENCE) &&
+                 CBS_get_asn1(&fields, &bits, CBS_ASN1_BITSTRING) && CBS_get_u8(&bits, &unused),
+             "an encoded key has its bits");
+  return {reinterpret_cast<const char*>(CBS_data(&bits)), CBS_len(&bits)};
+}
+
+std::string KeyIdentifier(absl::string_view info) {
+  const absl::string_view bits = PublicKeyBits(info);
   uint8_t digest[SHA256_DIGEST_LENGTH];
   SHA256(reinterpret_cast<const uint8_t*>(bits.data()), bits.size(), digest);
   return std::string(reinterpret_cast<char*>(digest), 20);

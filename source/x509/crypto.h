@@ -42,10 +42,13 @@ std::string SerialHex(const X509* certificate);
 std::string SubjectText(const X509* certificate);
 absl::Time NotBefore(const X509* certificate);
 absl::Time NotAfter(const X509* certificate);
-// What the BIT STRING of its SubjectPublicKeyInfo holds.
-std::string PublicKeyBits(EVP_PKEY* key);
+// Its SubjectPublicKeyInfo, in DER.
+std::string PublicKeyInfo(const EVP_PKEY* key);
+// What the BIT STRING of a SubjectPublicKeyInfo holds; `info` is one that PublicKeyInfo() or a
+// parsed certificate or request gave.
+absl::string_view PublicKeyBits(absl::string_view info);
 // The first 160 bits of the SHA-256 of the public key (RFC 7093 §2, method 1).
-std::string KeyIdentifier(EVP_PKEY* key);
+std::string KeyIdentifier(absl::string_view info);
 
 std::string RandomBytes(size_t size);
 

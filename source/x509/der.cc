@@ -10,6 +10,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "source/base/timestamp.h"
 #include "source/x509/crypto.h"
 
 namespace kith::x509 {
@@ -30,16 +32,14 @@ bool AddText(CBB* out, unsigned tag, absl::string_view text) {
 }  // namespace
 
 bool AddTime(CBB* out, absl::Time time) {
-  if (absl::ToCivilYear(time, absl::UTCTimeZone()).year() >= 2050) {
-    return AddGeneralizedTime(out, time);
-  }
-  return AddText(out, CBS_ASN1_UTCTIME,
-                 absl::FormatTime("%y%m%d%H%M%SZ", time, absl::UTCTimeZone()));
+  const std::string digits = base::DigitsOf(time);
+  if (digits.empty() || digits >= "2050") return AddGeneralizedTime(out, time);
+  return AddText(out, CBS_ASN1_UTCTIME, absl::StrCat(digits.substr(2), "Z"));
 }
 
 bool AddGeneralizedTime(CBB* out, absl::Time time) {
-  return AddText(out, CBS_ASN1_GENERALIZEDTIME,
-                 absl::FormatTime("%Y%m%d%H%M%SZ", time, absl::UTCTimeZone()));
+  const std::string digits = base::DigitsOf(time);
+  return !digits.empty() && AddText(out, CBS_ASN1_GENERALIZEDTIME, absl::StrCat(digits, "Z"));
 }
 
 bool ReadGeneralizedTime(CBS* from, absl::Time& time) {

@@ -2,6 +2,8 @@
 
 #include <openssl/sha.h>
 
+#include <initializer_list>
+
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -14,18 +16,23 @@ constexpr absl::string_view kEnd = R"("})";
 constexpr size_t kHex = 2 * SHA256_DIGEST_LENGTH;
 constexpr size_t kTail = kMember.size() + kHex + kEnd.size();
 
+std::string HexOf(std::initializer_list<absl::string_view> pieces) {
+  SHA256_CTX hash;
+  SHA256_Init(&hash);
+  for (const absl::string_view piece : pieces) SHA256_Update(&hash, piece.data(), piece.size());
+  uint8_t digest[SHA256_DIGEST_LENGTH];
+  SHA256_Final(digest, &hash);
+  return absl::BytesToHexString(
+      absl::string_view(reinterpret_cast<const char*>(digest), sizeof(digest)));
+}
+
 std::string Link(absl::string_view previous, absl::string_view object) {
-  return Sha256Hex(absl::StrCat(previous, "\n", object));
+  return HexOf({previous, "\n", object});
 }
 
 }  // namespace
 
-std::string Sha256Hex(absl::string_view bytes) {
-  uint8_t digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), digest);
-  return absl::BytesToHexString(
-      absl::string_view(reinterpret_cast<const char*>(digest), sizeof(digest)));
-}
+std::string Sha256Hex(absl::string_view bytes) { return HexOf({bytes}); }
 
 std::string ChainLine(absl::string_view object, absl::string_view previous, std::string& chain) {
   chain = Link(previous, object);

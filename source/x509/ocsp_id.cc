@@ -63,7 +63,7 @@ bool AddOcspId(CBB* out, absl::string_view issuer_name_der, EVP_PKEY* issuer_key
          CBB_add_asn1(&id, &algorithm, CBS_ASN1_SEQUENCE) && OBJ_nid2cbb(&algorithm, NID_sha1) &&
          CBB_add_asn1(&algorithm, &null, CBS_ASN1_NULL) &&
          AddOctets(&id, Digest(EVP_sha1(), issuer_name_der)) &&
-         AddOctets(&id, Digest(EVP_sha1(), PublicKeyBits(issuer_key))) &&
+         AddOctets(&id, Digest(EVP_sha1(), PublicKeyBits(PublicKeyInfo(issuer_key)))) &&
          AddSerial(&id, serial_hex) && CBB_flush(out);
 }
 
@@ -73,7 +73,7 @@ bool IsOfIssuer(const OcspCertificateId& id, absl::string_view issuer_name_der,
   if (id.digest == NID_sha1) digest = EVP_sha1();
   if (id.digest == NID_sha256) digest = EVP_sha256();
   return digest != nullptr && Digest(digest, issuer_name_der) == id.name_hash &&
-         Digest(digest, PublicKeyBits(issuer_key)) == id.key_hash;
+         Digest(digest, PublicKeyBits(PublicKeyInfo(issuer_key))) == id.key_hash;
 }
 
 }  // namespace kith::x509

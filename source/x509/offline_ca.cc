@@ -28,7 +28,7 @@ CertificateSpec CaSpec(const AuthoritySpec& authority, absl::string_view role, E
       authority.common_name.empty()
           // Two of one mesh differ in name, which helps whoever looks at both in a rotation.
           ? absl::StrCat("Kith ", role, " ",
-                         absl::BytesToHexString(KeyIdentifier(key).substr(0, 4)))
+                         absl::BytesToHexString(KeyIdentifier(PublicKeyInfo(key)).substr(0, 4)))
           : absl::StrCat(authority.common_name, " ", role);
   spec.uris = {absl::StrCat("spiffe://", authority.trust_domain)};
   spec.not_before = authority.now - kBackdate;

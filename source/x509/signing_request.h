@@ -21,7 +21,8 @@ constexpr size_t kMaxSigningRequest = 64 * 1024;
 
 struct SigningRequest {
   bssl::UniquePtr<EVP_PKEY> key;
-  std::string key_type;  // "P-256", "RSA-3072".
+  std::string public_key_info;  // The key as a SubjectPublicKeyInfo in DER.
+  std::string key_type;         // "P-256", "RSA-3072".
 };
 
 // PEM or DER. Its signature proves that whoever made it holds the private key.

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "source/base/json_writer.h"
 #include "source/base/status.h"
+#include "source/base/timestamp.h"
 #include "source/x509/hash_chain.h"
 
 namespace kith::controlplane {
@@ -62,38 +63,34 @@ absl::string_view Decision(const AuditEntry& entry) {
   }
 }
 
-std::string Rfc3339(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", time, absl::UTCTimeZone());
-}
-
 void Field(base::JsonWriter& json, absl::string_view key, absl::string_view value) {
   if (!value.empty()) json.Key(key).String(value);
 }
 
-std::string Format(const AuditEntry& entry, absl::Time now, uint64_t suppressed) {
+// Without the brace at its end.
+std::string Format(const AuditEntry& entry, absl::Time now) {
   std::string line;
+  line.reserve(640);
   base::JsonWriter json(line);
   json.BeginObject();
   json.Key("v").Int(2);
-  json.Key("time").String(Rfc3339(now));
+  json.Key("time").String(base::Rfc3339Micros(now));
   json.Key("event").String(Name(entry.event));
   json.Key("decision").String(Decision(entry));
   json.Key("reason").String(Name(entry.refusal));
   Field(json, "spiffe_id", entry.spiffe_id);
   Field(json, "serial", entry.serial);
   if (entry.not_before != absl::InfinitePast()) {
-    json.Key("not_before").String(Rfc3339(entry.not_before));
+    json.Key("not_before").String(base::Rfc3339Micros(entry.not_before));
   }
   if (entry.not_after != absl::InfiniteFuture()) {
-    json.Key("not_after").String(Rfc3339(entry.not_after));
+    json.Key("not_after").String(base::Rfc3339Micros(entry.not_after));
   }
   Field(json, "key_type", entry.key_type);
   Field(json, "caller", entry.caller);
   Field(json, "token_id", entry.token_id);
   Field(json, "peer", entry.peer);
   Field(json, "detail", entry.detail);
-  if (suppressed > 0) json.Key("suppressed").Uint(suppressed);
-  json.EndObject();
   return line;
 }
 
@@ -112,10 +109,7 @@ absl::StatusOr<std::unique_ptr<AuditLog>> AuditLog::Open(Options options) {
     return absl::FailedPreconditionError(
         SystemError("protect audit log", log->path_, errno, "does it belong to this user?"));
   }
-  {
-    const std::lock_guard<std::mutex> lock(log->mutex_);
-    KITH_RETURN_IF_ERROR(log->FindEnd());
-  }
+  KITH_RETURN_IF_ERROR(log->FindEnd());
   log->flusher_ = std::thread([raw = log.get()] { raw->FlushUntilStopped(); });
   return log;
 }
@@ -140,17 +134,22 @@ absl::Status AuditLog::FindEnd() {
   if (!line.empty()) line.remove_suffix(1);
   const size_t before = line.rfind('\n');
   if (before != absl::string_view::npos) line.remove_prefix(before + 1);
-  chain_ = std::string(x509::ChainOf(line));
-  if (chain_.empty()) {
+  std::string chain(x509::ChainOf(line));
+  if (chain.empty()) {
     // The first chained line vouches for all that stands before it.
     KITH_ASSIGN_OR_RETURN(const std::string content, ReadFile(path_, kMaxUnchained));
-    chain_ = x509::Sha256Hex(content);
+    chain = x509::Sha256Hex(content);
+  }
+  {
+    const std::scoped_lock lock(file_mutex_, mutex_);
+    chain_ = chain;
+    written_chain_ = std::move(chain);
   }
   if (torn == 0) return absl::OkStatus();
   AuditEntry entry;
   entry.event = AuditEvent::kRecovery;
   entry.detail = absl::StrCat("an unfinished line of ", torn, " bytes was cut off");
-  return WriteEntry(entry, options_.clock->Now());
+  return Append(entry);
 }
 
 AuditLog::~AuditLog() {
@@ -171,86 +170,140 @@ bool AuditLog::TakeRefusalToken(absl::Time now) {
   return refusals_in_second_++ < options_.refusals_per_second;
 }
 
-absl::Status AuditLog::WriteLine(absl::string_view line) {
+absl::Status AuditLog::WriteWhole(absl::string_view lines) {
   ssize_t written;
   do {
-    written = ::write(file_, line.data(), line.size());
+    written = ::write(file_, lines.data(), lines.size());
   } while (written < 0 && errno == EINTR);
-  if (written == static_cast<ssize_t>(line.size())) return absl::OkStatus();
+  if (written == static_cast<ssize_t>(lines.size())) return absl::OkStatus();
   int error = written < 0 ? errno : ENOSPC;
-  // Half a line would spoil the next one too.
-  if (written > 0 && ::ftruncate(file_, ::lseek(file_, 0, SEEK_END) - written) != 0) error = errno;
-  return Refuse(absl::StatusCode::kUnavailable, Refusal::kAuditUnavailable,
-                SystemError("write audit log", path_, error, kRemedy));
+  absl::Status status = Refuse(absl::StatusCode::kUnavailable, Refusal::kAuditUnavailable,
+                               SystemError("write audit log", path_, error, kRemedy));
+  // Half a line would spoil the next one too, and nobody is told of the whole ones before it.
+  if (written > 0 && ::ftruncate(file_, ::lseek(file_, 0, SEEK_END) - written) != 0) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    broken_ = status;
+  }
+  return status;
 }
 
-absl::Status AuditLog::WriteEntry(const AuditEntry& entry, absl::Time now) {
+absl::Status AuditLog::WriteQueue(std::vector<Waiter>* waiting) {
+  std::string lines;
   std::string chain;
-  const std::string line = x509::ChainLine(Format(entry, now, suppressed_), chain_, chain);
-  KITH_RETURN_IF_ERROR(WriteLine(line));
-  chain_ = std::move(chain);
-  suppressed_ = 0;
-  dirty_ = true;
-  return absl::OkStatus();
-}
-
-absl::Status AuditLog::Append(const AuditEntry& entry) {
-  const absl::Time now = options_.clock->Now();
+  uint64_t suppressed = 0;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
+    if (waiting != nullptr) *waiting = std::exchange(waiting_, {});
+    lines = std::exchange(queue_, {});
     if (!broken_.ok()) return broken_;
-    if (entry.refusal != Refusal::kNone && !TakeRefusalToken(now)) {
-      suppressed_++;
-      return absl::OkStatus();
-    }
-    KITH_RETURN_IF_ERROR(WriteEntry(entry, now));
+    if (lines.empty()) return absl::OkStatus();
+    chain = chain_;
+    suppressed = std::exchange(queued_suppressed_, 0);
   }
+  absl::Status status = WriteWhole(lines);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (status.ok()) {
+    written_chain_ = std::move(chain);
+    dirty_ = true;
+    return status;
+  }
+  // What has been queued meanwhile is chained to what is lost.
+  queue_.clear();
+  chain_ = written_chain_;
+  suppressed_ += suppressed + std::exchange(queued_suppressed_, 0);
+  lost_ = last_;
+  loss_ = status;
+  return status;
+}
+
+absl::StatusOr<AuditLog::Line> AuditLog::Queue(const AuditEntry& entry) {
+  const absl::Time now = options_.clock->Now();
+  std::string object = Format(entry, now);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!broken_.ok()) return broken_;
+  if (entry.refusal != Refusal::kNone && !TakeRefusalToken(now)) {
+    suppressed_++;
+    return 0;
+  }
+  if (suppressed_ > 0) {
+    absl::StrAppend(&object, ",\"suppressed\":", suppressed_);
+    queued_suppressed_ += std::exchange(suppressed_, 0);
+  }
+  object += '}';
+  std::string chain;
+  queue_ += x509::ChainLine(object, chain_, chain);
+  chain_ = std::move(chain);
+  return ++last_;
+}
+
+absl::StatusOr<AuditLog::Line> AuditLog::Enqueue(const AuditEntry& entry) {
+  KITH_ASSIGN_OR_RETURN(const Line line, Queue(entry));
   const bool certificate =
       entry.event == AuditEvent::kCertificate || entry.event == AuditEvent::kServerCertificate;
   if (options_.ledger != nullptr && certificate && entry.refusal == Refusal::kNone) {
     options_.ledger->Note({entry.serial, entry.spiffe_id, entry.not_after});
   }
-  return absl::OkStatus();
+  return line;
 }
 
-void AuditLog::WhenFlushed(Flushed done) {
+absl::Status AuditLog::Append(const AuditEntry& entry) {
+  // From before it is queued: nobody else may write it, and fail.
+  const std::lock_guard<std::mutex> lock(file_mutex_);
+  KITH_RETURN_IF_ERROR(Enqueue(entry).status());
+  return WriteQueue(nullptr);
+}
+
+void AuditLog::WhenFlushed(Line line, Flushed done) {
+  bool first = false;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    waiting_.push_back(std::move(done));
+    first = waiting_.empty();
+    waiting_.push_back({line, std::move(done)});
   }
-  wake_.notify_one();
+  if (first) wake_.notify_one();
+}
+
+void AuditLog::FlushOnce() {
+  std::vector<Waiter> waiting;
+  {
+    const std::lock_guard<std::mutex> lock(file_mutex_);
+    // Whom a failure concerns is found out below: others may have failed for the same lines.
+    WriteQueue(&waiting).IgnoreError();
+  }
+  std::unique_lock<std::mutex> lock(mutex_);
+  const bool dirty = std::exchange(dirty_, false);
+  if (broken_.ok() && dirty) {
+    lock.unlock();
+    const int error = ::fdatasync(file_) == 0 ? 0 : errno;
+    lock.lock();
+    if (error != 0) {
+      broken_ = Refuse(absl::StatusCode::kUnavailable, Refusal::kAuditUnavailable,
+                       SystemError("flush audit log", path_, error,
+                                   "nothing is issued; mend the disk, then restart the control "
+                                   "plane"));
+    }
+  }
+  const absl::Status broken = broken_;
+  const absl::Status loss = loss_;
+  const Line lost = lost_;
+  lock.unlock();
+  for (Waiter& waiter : waiting) {
+    const bool is_lost = waiter.line != 0 && waiter.line <= lost;
+    waiter.done(broken.ok() && is_lost ? loss : broken);
+  }
 }
 
 void AuditLog::FlushUntilStopped() {
-  std::unique_lock<std::mutex> lock(mutex_);
   while (true) {
-    wake_.wait_for(lock, kFlushInterval, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return stopping_ || !waiting_.empty();
-    });
-    if (stopping_ && waiting_.empty() && !dirty_) return;
-    std::vector<Flushed> waiting = std::exchange(waiting_, {});
-    const bool dirty = std::exchange(dirty_, false);
-    absl::Status status = broken_;
-    if (status.ok() && dirty) {
-      lock.unlock();
-      const int error = ::fdatasync(file_) == 0 ? 0 : errno;
-      lock.lock();
-      if (error != 0) {
-        status = broken_ =
-            Refuse(absl::StatusCode::kUnavailable, Refusal::kAuditUnavailable,
-                   SystemError("flush audit log", path_, error,
-                               "nothing is issued; mend the disk, then restart the control plane"));
-      }
+    {
+      std::unique_lock<std::mutex> lock(mutex_);
+      wake_.wait_for(lock, kFlushInterval, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+        return stopping_ || !waiting_.empty();
+      });
+      if (stopping_ && waiting_.empty() && !dirty_ && queue_.empty()) return;
     }
-    lock.unlock();
-    for (Flushed& done : waiting) done(status);
-    lock.lock();
+    FlushOnce();
   }
-}
-
-std::string AuditLog::chain() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  return chain_;
 }
 
 }  // namespace kith::controlplane

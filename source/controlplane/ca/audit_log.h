@@ -4,13 +4,17 @@
 //   {"v":2,"time":…,"event":"certificate","decision":"issued","reason":"-","spiffe_id":…,
 //    "serial":…,"not_before":…,"not_after":…,"key_type":…,"caller":…,"token_id":…,"peer":…,
 //    "detail":…,"chain":…}
-// Threads: any; a mutex is held for one write. A thread of its own flushes to the disk.
+// Threads: any; Append() waits for one write. A thread of its own writes what is enqueued, and
+// flushes to the disk.
 // Owns: the file's descriptor and the thread.
 // Errors: UNAVAILABLE when the line is not wholly in the file; whoever issues must then not issue.
-// A failed flush is for good, until a restart: nobody knows which lines it lost.
+// What is enqueued behind a line that could not be written is lost with it, and so is what calls
+// WhenFlushed() for it told. A failed flush is for good, until a restart: nobody knows which lines
+// it lost.
 // Durability: a line has been given to the kernel before Append() returns, so killing the process
-// loses none; it is on the disk when WhenFlushed() calls back, within a second otherwise. A line
-// that a power cut left unfinished is cut off at the next start, which a line of its own records.
+// loses none; one that is enqueued, and any on the disk, when WhenFlushed() calls back, within a
+// second otherwise. A line that a power cut left unfinished is cut off at the next start, which a
+// line of its own records.
 #pragma once
 
 #include <condition_variable>
@@ -77,38 +81,58 @@ class AuditLog {
   AuditLog& operator=(const AuditLog&) = delete;
 
   using Flushed = absl::AnyInvocable<void(absl::Status)>;
+  using Line = uint64_t;  // Counted since the start; zero is none.
 
   absl::Status Append(const AuditEntry& entry);
-  // Calls `done` on the log's own thread once every line appended before is on the disk, with the
-  // error if it is not. Calls that come meanwhile share the next flush.
-  void WhenFlushed(Flushed done);
+  // For what waits for WhenFlushed() before it leaves: many lines then share one write. The error
+  // is one that an earlier flush left; that of this line's write comes with WhenFlushed().
+  absl::StatusOr<Line> Enqueue(const AuditEntry& entry);
+  // Calls `done` on the log's own thread once `line` and every line before it are on the disk, with
+  // the error if they are not. Calls that come meanwhile share the next flush.
+  void WhenFlushed(Line line, Flushed done);
   const std::string& path() const { return path_; }
-  // Of the last line.
-  std::string chain() const;
 
  private:
+  struct Waiter {
+    Line line;
+    Flushed done;
+  };
+
   AuditLog(Options options, std::string path, int file)
       : options_(options), path_(std::move(path)), file_(file) {}
-  absl::Status FindEnd() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status FindEnd();
   bool TakeRefusalToken(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status WriteLine(absl::string_view line) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status WriteEntry(const AuditEntry& entry, absl::Time now)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Zero when the entry is one refusal too many.
+  absl::StatusOr<Line> Queue(const AuditEntry& entry);
+  // Writes what is queued; `waiting` becomes who waits for it or for what was written before.
+  absl::Status WriteQueue(std::vector<Waiter>* waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(file_mutex_);
+  absl::Status WriteWhole(absl::string_view lines) ABSL_EXCLUSIVE_LOCKS_REQUIRED(file_mutex_);
+  void FlushOnce();
   void FlushUntilStopped();
 
   const Options options_;
   const std::string path_;
   const int file_;
+
+  // Held while the file is written, and taken before the other.
+  std::mutex file_mutex_;
+  std::string written_chain_ ABSL_GUARDED_BY(file_mutex_);  // Of the file's last line.
+
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::string chain_ ABSL_GUARDED_BY(mutex_);
+  std::string queue_ ABSL_GUARDED_BY(mutex_);  // Whole lines.
+  std::string chain_ ABSL_GUARDED_BY(mutex_);  // Of the last line queued.
+  Line last_ ABSL_GUARDED_BY(mutex_) = 0;
+  Line lost_ ABSL_GUARDED_BY(mutex_) = 0;        // The last line that could not be written, and
+  absl::Status loss_ ABSL_GUARDED_BY(mutex_);    // why; some before it may be in the file.
   absl::Status broken_ ABSL_GUARDED_BY(mutex_);  // Of a flush that failed.
-  std::vector<Flushed> waiting_ ABSL_GUARDED_BY(mutex_);
-  bool dirty_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<Waiter> waiting_ ABSL_GUARDED_BY(mutex_);
+  bool dirty_ ABSL_GUARDED_BY(mutex_) = false;  // Something is written that is not flushed.
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Time second_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   int refusals_in_second_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t suppressed_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t queued_suppressed_ ABSL_GUARDED_BY(mutex_) = 0;  // That lines in the queue tell of.
   std::thread flusher_;
 };
 

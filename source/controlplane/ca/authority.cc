@@ -132,7 +132,7 @@ absl::StatusOr<IssuedCertificate> CertificateAuthority::State::Issue(
   spec.not_before = validity.begin;
   spec.not_after = validity.end;
   KITH_ASSIGN_OR_RETURN(x509::NewCertificate leaf,
-                        x509::MakeCertificate(spec, request.key.get(), signer.issuer));
+                        x509::MakeCertificate(spec, request.public_key_info, signer.issuer));
   IssuedCertificate issued;
   issued.chain_pem.push_back(tls::PemBlock("CERTIFICATE", leaf.der));
   for (const std::string& pem : signer.intermediates_pem) issued.chain_pem.push_back(pem);
@@ -251,9 +251,13 @@ absl::StatusOr<IssuedCertificate> CertificateAuthority::IssueLeaf(
   } else {
     entry.detail = std::string(issued.status().message());
   }
-  absl::Status written = state_->options.audit->Append(entry);
-  // A certificate that nobody recorded must not exist; a refusal stands in any case.
-  if (issued.ok() && !written.ok()) return written;
+  if (!issued.ok()) {
+    // The refusal stands whether or not it can be recorded.
+    state_->options.audit->Append(entry).IgnoreError();
+    return issued;
+  }
+  // A certificate that nobody recorded must not exist.
+  KITH_ASSIGN_OR_RETURN(issued->audit_line, state_->options.audit->Enqueue(entry));
   return issued;
 }
 

@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "source/base/spiffe_id.h"
+#include "source/controlplane/ca/audit_log.h"
 #include "source/controlplane/ca/authority_options.h"
 #include "source/controlplane/ca/key_ring.h"
 #include "source/x509/certificate_builder.h"
@@ -31,6 +32,7 @@ struct IssuedCertificate {
   std::string key_type;
   absl::Time not_before;
   absl::Time not_after;
+  AuditLog::Line audit_line = 0;  // To be flushed before the certificate leaves.
 };
 
 struct ServerCertificate {
@@ -65,7 +67,8 @@ class CertificateAuthority {
   CertificateAuthority& operator=(const CertificateAuthority&) = delete;
 
   // `csr` is PEM or DER, and only its key is used. A zero lifetime takes the default; more than the
-  // maximum is cut to it, less than the minimum refused. No leaf outlives its issuer.
+  // maximum is cut to it, less than the minimum refused. No leaf outlives its issuer. The audit log
+  // has its line enqueued only: AuditLog::WhenFlushed() is still to say that it is recorded.
   absl::StatusOr<IssuedCertificate> IssueLeaf(const base::SpiffeId& id, absl::string_view csr,
                                               absl::Duration lifetime,
                                               const Requester& requester) const;

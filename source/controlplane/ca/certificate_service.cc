@@ -33,6 +33,13 @@ absl::Status CheckMetadata(const IstioCertificateRequest& request) {
   return absl::OkStatus();
 }
 
+// What is not the caller's fault.
+void LogInability(const absl::Status& status) {
+  if (status.ok() || RefusalOf(status) < Refusal::kIssuerExpired) return;
+  base::Log(base::LogLevel::kError, "ca", "cannot issue certificates",
+            {{"error", std::string(status.message())}});
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* CertificateService::CreateCertificate(
@@ -51,6 +58,7 @@ grpc::ServerUnaryReactor* CertificateService::CreateCertificate(
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   auto finish = [this, reactor, start,
                  ticket = std::move(admission.ticket)](const absl::Status& outcome) mutable {
+    LogInability(outcome);
     options_.metrics->CountRequest(RefusalOf(outcome),
                                    absl::FromChrono(std::chrono::steady_clock::now() - start));
     // Once it is answered the server may be gone, and the bounds with it.
@@ -59,7 +67,7 @@ grpc::ServerUnaryReactor* CertificateService::CreateCertificate(
   };
   if (status.ok()) {
     // A certificate leaves only after its record has.
-    options_.audit->WhenFlushed(std::move(finish));
+    options_.audit->WhenFlushed(admission.audit_line, std::move(finish));
   } else {
     finish(status);
   }
@@ -124,13 +132,8 @@ absl::Status CertificateService::Handle(const grpc::CallbackServerContext& conte
 
   absl::StatusOr<IssuedCertificate> made =
       options_.authority->IssueLeaf(*id, request.csr(), admission.lifetime, requester);
-  if (!made.ok()) {
-    if (RefusalOf(made.status()) >= Refusal::kIssuerExpired) {
-      base::Log(base::LogLevel::kError, "ca", "cannot issue certificates",
-                {{"error", std::string(made.status().message())}});
-    }
-    return made.status();
-  }
+  if (!made.ok()) return made.status();
+  admission.audit_line = made->audit_line;
   // Again, now that the certificate is where a revocation looks for it (revocation_list.h).
   in_force = options_.revocations->CheckPrincipal(id->text());
   if (!in_force.ok()) return Refused(in_force, RefusalOf(in_force), requester);

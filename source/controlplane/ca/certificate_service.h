@@ -63,6 +63,7 @@ class CertificateService final : public istio::v1::auth::IstioCertificateService
     absl::Duration lifetime;     // What is asked for, within the namespace's bound.
     absl::Duration retry_after;  // Of a refusal for now.
     std::string token;           // That is to go with the certificate; secret.
+    AuditLog::Line audit_line = 0;
   };
   absl::Status Handle(const grpc::CallbackServerContext& context,
                       const istio::v1::auth::IstioCertificateRequest& request,

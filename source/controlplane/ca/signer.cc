@@ -136,8 +136,9 @@ x509::CertificateSpec CaSpec(x509::CertificateKind kind, absl::string_view name,
   x509::CertificateSpec spec;
   spec.kind = kind;
   spec.organization = trust_domain.substr(0, 64);  // RFC 5280's upper bound for the field.
-  spec.common_name =
-      absl::StrCat(name, " ", absl::BytesToHexString(x509::KeyIdentifier(key).substr(0, 4)));
+  spec.common_name = absl::StrCat(
+      name, " ",
+      absl::BytesToHexString(x509::KeyIdentifier(x509::PublicKeyInfo(key)).substr(0, 4)));
   spec.uris = {absl::StrCat("spiffe://", trust_domain)};
   return spec;
 }

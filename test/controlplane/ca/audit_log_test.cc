@@ -113,8 +113,9 @@ TEST_F(AuditLogTest, CallsBackOnceItIsOnTheDisk) {
   std::condition_variable done;
   int called = 0;
   for (int i = 0; i < 100; i++) {
-    ASSERT_TRUE(audit_->Append({}).ok());
-    audit_->WhenFlushed([&](absl::Status status) {
+    const auto line = audit_->Enqueue({});
+    ASSERT_TRUE(line.ok());
+    audit_->WhenFlushed(*line, [&](absl::Status status) {
       EXPECT_TRUE(status.ok()) << status;
       const std::lock_guard<std::mutex> lock(mutex);
       called++;
@@ -123,6 +124,60 @@ TEST_F(AuditLogTest, CallsBackOnceItIsOnTheDisk) {
   }
   std::unique_lock<std::mutex> lock(mutex);
   EXPECT_TRUE(done.wait_for(lock, std::chrono::seconds(10), [&] { return called == 100; }));
+  lock.unlock();
+  EXPECT_EQ(AuditLines().size(), 100u);
+  EXPECT_TRUE(Chained());
+}
+
+TEST_F(AuditLogTest, WritesWhatIsEnqueuedBeforeWhatIsAppended) {
+  AuditEntry entry;
+  entry.serial = "01";
+  ASSERT_TRUE(audit_->Enqueue(entry).ok());
+  entry.serial = "02";
+  ASSERT_TRUE(audit_->Append(entry).ok());
+  // In the file at once, before any flush.
+  std::istringstream text(directory_.Read("state/audit.jsonl"));
+  std::string first;
+  std::string second;
+  ASSERT_TRUE(std::getline(text, first) && std::getline(text, second));
+  EXPECT_THAT(first, HasSubstr(R"("serial":"01")"));
+  EXPECT_THAT(second, HasSubstr(R"("serial":"02")"));
+  EXPECT_TRUE(Chained());
+}
+
+TEST_F(AuditLogTest, WritesWhatIsEnqueuedWhenItCloses) {
+  ASSERT_TRUE(audit_->Enqueue({}).ok());
+  Close();
+  Open();
+  EXPECT_EQ(AuditLines().size(), 1u);
+}
+
+TEST_F(AuditLogTest, TellsEveryoneWhoseLineIsLostAndGoesOn) {
+  ASSERT_TRUE(audit_->Append({}).ok());
+  const size_t before = directory_.Read("state/audit.jsonl").size();
+  AuditEntry refused;
+  refused.refusal = Refusal::kUnauthenticated;
+  for (int i = 0; i < 30; i++) ASSERT_TRUE(audit_->Append(refused).ok());
+  const size_t after = directory_.Read("state/audit.jsonl").size();
+  std::vector<AuditLog::Line> lines;
+  {
+    // One of the three would fit.
+    FullDisk full(after + (after - before) / 20 + 40);
+    for (int i = 0; i < 3; i++) lines.push_back(*audit_->Enqueue({}));
+    EXPECT_EQ(RefusalOf(audit_->Append({})), Refusal::kAuditUnavailable);
+  }
+  // Asked after the disk has room again, by which time a later line has been written.
+  ASSERT_TRUE(audit_->Append({}).ok());
+  for (const AuditLog::Line line : lines) {
+    EXPECT_EQ(RefusalOf(Flush(line)), Refusal::kAuditUnavailable);
+  }
+  const auto line = audit_->Enqueue({});
+  ASSERT_TRUE(line.ok());
+  EXPECT_TRUE(Flush(*line).ok());
+  const auto all = AuditLines();
+  ASSERT_EQ(all.size(), 23u);
+  EXPECT_EQ(all[21]["suppressed"], 10) << "told of in a line that was lost, and so again";
+  EXPECT_TRUE(Chained());
 }
 
 TEST_F(AuditLogTest, SaysSoWhenALineDoesNotFitAndLeavesNoHalf) {
@@ -162,7 +217,8 @@ TEST_F(AuditLogTest, KeepsLinesWholeUnderManyThreads) {
       AuditEntry entry;
       for (int i = 0; i < 200; i++) {
         entry.serial = absl::StrCat(t, "-", i);
-        ASSERT_TRUE(audit_->Append(entry).ok());
+        const bool good = i % 2 == 0 ? audit_->Append(entry).ok() : audit_->Enqueue(entry).ok();
+        ASSERT_TRUE(good);
       }
     });
   }

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include <csignal>
+#include <future>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -73,7 +74,17 @@ class CaFixture : public ::testing::Test {
   }
   std::unique_ptr<CertificateAuthority> MakeAuthority() { return MakeAuthority(Options()); }
 
+  // Until what is enqueued is in the log, with what WhenFlushed() says for `line`.
+  absl::Status Flush(AuditLog::Line line = 0) const {
+    std::promise<absl::Status> flushed;
+    audit_->WhenFlushed(line, [&](const absl::Status& status) { flushed.set_value(status); });
+    return flushed.get_future().get();
+  }
+
   std::vector<nlohmann::json> AuditLines() const {
+    if (audit_ != nullptr) {
+      EXPECT_TRUE(Flush().ok());
+    }
     std::vector<nlohmann::json> lines;
     std::istringstream text(directory_.Read("state/audit.jsonl"));
     for (std::string line; std::getline(text, line);) lines.push_back(nlohmann::json::parse(line));
