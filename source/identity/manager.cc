@@ -57,10 +57,12 @@ absl::StatusOr<std::shared_ptr<const tls::Context>> Manager::MakeContext(
   options.identity = std::move(identity);
   options.bundle = std::move(bundle);
   options.rules = rules_;
+  if (options.identity->leaf().serial == stapled_serial_) options.ocsp_response = staple_;
   if (rules_.break_glass_allowed) {
     options.rules.break_glass_until = break_glass_until_;
     options.rules.peer.ended_since = ended_since_;
   }
+  options.responders = options_.responders;
   options.clock = options_.clock;
   options.generation = generation;
   return tls::Context::Create(std::move(options));
@@ -197,10 +199,18 @@ absl::Status Manager::SetBreakGlass(absl::Time until, absl::Time ended_since) {
   return Renew();
 }
 
+absl::Status Manager::SetStaple(absl::string_view serial, std::string response) {
+  const bool present = context_ != nullptr && context_->identity().leaf().serial == serial;
+  if (!present || (stapled_serial_ == serial && staple_ == response)) return absl::OkStatus();
+  stapled_serial_ = std::string(serial);
+  staple_ = std::move(response);
+  return Renew();
+}
+
 absl::Status Manager::Renew() {
   if (context_ == nullptr) return absl::OkStatus();
   auto context = MakeContext(context_->options().identity, present_.bundle, context_->generation());
-  if (!context.ok()) return base::Annotate(context.status(), "use new trust rules");
+  if (!context.ok()) return base::Annotate(context.status(), "make the TLS context anew");
   context_ = *std::move(context);
   Publish();
   return absl::OkStatus();

@@ -33,6 +33,8 @@ class Manager : public Source::Observer {
     BundlePrecedence precedence = BundlePrecedence::kControlPlaneFirst;
     std::string source = "kith-ca";  // The source's name, for metrics and logs.
     tls::TrustRules rules = {};      // Until the control plane has spoken.
+    // Asked about peers of other trust domains; borrowed. None: nobody is.
+    tls::Responders* responders = nullptr;
     const base::Clock* clock = &base::Clock::System();
     telemetry::Shard* metrics = nullptr;  // None counts nothing.
   };
@@ -80,6 +82,10 @@ class Manager : public Source::Observer {
   // certificates ended at `ended_since` or later. The infinite past ends it.
   absl::Status SetBreakGlass(absl::Time until, absl::Time ended_since);
 
+  // What servers staple from now on: an OCSP response about the leaf of this serial number; empty:
+  // nothing. Not heeded once another leaf is in use.
+  absl::Status SetStaple(absl::string_view serial, std::string response);
+
   // Null until the first identity.
   const std::shared_ptr<const tls::Context>& context() const { return context_; }
   const tls::TrustBundle& bundle() const { return *present_.bundle; }
@@ -109,7 +115,7 @@ class Manager : public Source::Observer {
   absl::StatusOr<std::shared_ptr<const tls::Context>> TryIdentity(
       const std::shared_ptr<const tls::Identity>& identity,
       const std::shared_ptr<const tls::TrustBundle>& bundle) const;
-  // Makes the present context anew, from rules that have changed.
+  // Makes the present context anew, from what has changed beside the identity.
   absl::Status Renew();
   void Publish();
   void CountRotation(absl::string_view result, Failure failure);
@@ -124,6 +130,9 @@ class Manager : public Source::Observer {
   absl::Time break_glass_until_ = absl::InfinitePast();
   absl::Time ended_since_ = absl::InfiniteFuture();
   tls::Crls crls_;  // Of files.
+  // The response, and the serial number of the leaf that it is about.
+  std::string staple_;
+  std::string stapled_serial_;
   Bundles present_;
   absl::optional<Bundles> next_;  // Refused for the present identity's sake.
   std::shared_ptr<const tls::Context> context_;

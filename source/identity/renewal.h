@@ -31,8 +31,7 @@ class Renewal {
   // The authority is there again. What is late by d is tried between 2 d and 6 d from now: what a
   // mesh put off during an outage is so worked off at about a quarter of the rate it gathered at,
   // beside what falls due meanwhile, however long the outage was and without anybody having to
-  // know. Never
-  // later than half of the time that is left; at once without a valid certificate.
+  // know. Never later than half of the time that is left; at once without a valid certificate.
   void SpreadOverdue(absl::Time now);
   // Due within a quarter of the lifetime, at most 10 s from now, spread evenly so that a change
   // that all sidecars hear of at once is no stampede. Later than what is due already: nothing.

@@ -19,6 +19,7 @@ using config::v1::SidecarConfig;
 
 constexpr uint32_t kMaxWorkers = 256;
 constexpr int kMaxCrlFiles = 64;
+constexpr int kMaxResponderNetworks = 64;
 constexpr int kMaxPorts = 64;  // Of each direction; the control plane takes no more.
 
 absl::Status ReadWorkload(const config::v1::Workload& workload, Bootstrap& to) {
@@ -240,17 +241,35 @@ absl::Status ReadRetries(const config::v1::Retries& from, Bootstrap& to) {
               retries.budget_per_second);
 }
 
-absl::Status ReadRevocation(const config::v1::Revocation& from, Bootstrap& to) {
+tls::RevocationMode ModeOf(config::v1::Revocation::Mode mode) {
   using config::v1::Revocation;
-  switch (from.mode()) {
-    case Revocation::OFF:
-      to.rules.peer.revocation = tls::RevocationMode::kOff;
-      break;
-    case Revocation::HARD:
-      to.rules.peer.revocation = tls::RevocationMode::kHard;
-      break;
-    default:
-      to.rules.peer.revocation = tls::RevocationMode::kSoft;
+  if (mode == Revocation::OFF) return tls::RevocationMode::kOff;
+  return mode == Revocation::HARD ? tls::RevocationMode::kHard : tls::RevocationMode::kSoft;
+}
+
+absl::StatusOr<ResponderConfig> ReadResponders(const config::v1::Responders& from) {
+  ResponderConfig to;
+  to.origination_mode = ModeOf(from.origination_mode());
+  if (from.networks_size() > kMaxResponderNetworks) {
+    return Invalid("revocation.responders.networks", "has more than 64 entries");
+  }
+  auto networks =
+      identity::ResponderNetworks::Create({from.networks().begin(), from.networks().end()});
+  if (!networks.ok()) return Invalid("revocation.responders.networks", networks.status().message());
+  to.networks = *std::move(networks);
+  if (!from.has_timeout()) return to;
+  KITH_ASSIGN_OR_RETURN(to.timeout, DurationOf("revocation.responders.timeout", from.timeout(),
+                                               ZeroDuration::kRefused));
+  if (to.timeout > absl::Seconds(10)) {
+    return Invalid("revocation.responders.timeout", "must be at most 10 s");
+  }
+  return to;
+}
+
+absl::Status ReadRevocation(const config::v1::Revocation& from, Bootstrap& to) {
+  to.rules.peer.revocation = ModeOf(from.mode());
+  if (from.has_responders()) {
+    KITH_ASSIGN_OR_RETURN(to.responders, ReadResponders(from.responders()));
   }
   if (from.crl_files_size() > kMaxCrlFiles) {
     return Invalid("revocation.crlFiles", "has more than 64 entries");

@@ -15,6 +15,7 @@
 #include "source/base/log.h"
 #include "source/base/socket_address.h"
 #include "source/base/spiffe_id.h"
+#include "source/identity/responder_networks.h"
 #include "source/proxy/worker.h"
 #include "source/sidecar/application_probe.h"
 #include "source/sidecar/bootstrap_identity.h"
@@ -25,6 +26,13 @@ class SidecarConfig;
 }
 
 namespace kith::sidecar {
+
+// OCSP responders of peers outside the mesh are asked.
+struct ResponderConfig {
+  tls::RevocationMode origination_mode = tls::RevocationMode::kSoft;  // Of TLS origination.
+  identity::ResponderNetworks networks;
+  absl::Duration timeout = absl::Seconds(2);
+};
 
 struct Bootstrap {
   // Whom this sidecar stands beside.
@@ -60,6 +68,7 @@ struct Bootstrap {
   bool break_glass_permitted = false;
   absl::Duration break_glass_longest = absl::Hours(1);
   std::vector<std::string> crl_files;  // Watched.
+  absl::optional<ResponderConfig> responders;
   proxy::Timeouts timeouts;
   absl::Duration drain = absl::Seconds(15);
   proxy::Limits limits;

@@ -78,6 +78,8 @@ void OriginationFiles::Watch(const mesh::TlsOrigination& rule) {
 void OriginationFiles::Read(const mesh::TlsOrigination& rule, Entry& entry) {
   tls::UpstreamContext::Options options;
   options.names = rule.names;
+  options.revocation = options_.revocation;
+  options.responders = options_.responders;
   if (rule.insecure_skip_verify) options.check = tls::ServerCheck::kSkip;
   const bool verified = !rule.insecure_skip_verify;
   const std::string& roots =

@@ -28,8 +28,10 @@ class OriginationFiles {
     std::function<void()> changed;  // current() has become another.
     // Where DestinationRules name no CA.
     std::string system_roots = "/etc/ssl/certs/ca-certificates.crt";
-    absl::Duration retry = absl::Seconds(2);  // Of what could not be read.
-    telemetry::Shard* metrics = nullptr;      // None counts nothing.
+    absl::Duration retry = absl::Seconds(2);                      // Of what could not be read.
+    tls::RevocationMode revocation = tls::RevocationMode::kSoft;  // Of the servers.
+    tls::Responders* responders = nullptr;  // Borrowed; null: no responder is asked about them.
+    telemetry::Shard* metrics = nullptr;    // None counts nothing.
   };
   OriginationFiles(event::Loop& loop, Options options);
 

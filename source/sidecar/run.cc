@@ -24,6 +24,8 @@
 #include "source/event/signal.h"
 #include "source/identity/cache.h"
 #include "source/identity/manager.h"
+#include "source/identity/peer_responders.h"
+#include "source/identity/stapler.h"
 #include "source/sidecar/admin.h"
 #include "source/sidecar/application_probes.h"
 #include "source/sidecar/break_glass.h"
@@ -136,7 +138,24 @@ mesh::v1::ServedCertificate Served(const identity::Manager& identity) {
   return served;
 }
 
-identity::Manager::Options IdentityOptions(const Bootstrap& bootstrap, telemetry::Shard& metrics) {
+// Null when nobody is to be asked.
+std::unique_ptr<identity::PeerResponders> MakeResponders(event::Loop& loop,
+                                                         const Bootstrap& bootstrap,
+                                                         telemetry::Shard& metrics) {
+  if (!bootstrap.responders) return nullptr;
+  identity::PeerResponders::Options options;
+  options.networks = bootstrap.responders->networks;
+  options.timeout = bootstrap.responders->timeout;
+  options.metrics = &metrics;
+  return std::make_unique<identity::PeerResponders>(loop, std::move(options));
+}
+
+tls::RevocationMode OriginationMode(const Bootstrap& bootstrap) {
+  return bootstrap.responders ? bootstrap.responders->origination_mode : tls::RevocationMode::kSoft;
+}
+
+identity::Manager::Options IdentityOptions(const Bootstrap& bootstrap, telemetry::Shard& metrics,
+                                           tls::Responders* responders) {
   identity::Manager::Options options;
   options.trust_domain = bootstrap.trust_domain;
   options.roots_pem = bootstrap.roots_pem;
@@ -144,6 +163,7 @@ identity::Manager::Options IdentityOptions(const Bootstrap& bootstrap, telemetry
   options.precedence = bootstrap.identity.precedence;
   options.source = std::string(SourceName(bootstrap.identity));
   options.rules = bootstrap.rules;
+  options.responders = responders;
   options.metrics = &metrics;
   return options;
 }
@@ -215,13 +235,15 @@ absl::Status Run(const Bootstrap& bootstrap) {
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<telemetry::AccessLog> access_log,
                         OpenAccessLog(bootstrap, metrics));
 
-  // Connections.
+  // Connections, and whom their handshakes may ask.
+  const auto responders = MakeResponders(*loop, bootstrap, shard);
   KITH_ASSIGN_OR_RETURN(const std::unique_ptr<Workers> workers,
                         Workers::Create(*loop, bootstrap, metrics, access_log.get()));
 
   // The identity they use.
-  KITH_ASSIGN_OR_RETURN(const std::unique_ptr<identity::Manager> identity,
-                        identity::Manager::Create(IdentityOptions(bootstrap, shard)));
+  KITH_ASSIGN_OR_RETURN(
+      const std::unique_ptr<identity::Manager> identity,
+      identity::Manager::Create(IdentityOptions(bootstrap, shard, responders.get())));
   KITH_ASSIGN_OR_RETURN(
       const std::unique_ptr<CrlFiles> crl_files,
       CrlFiles::Create(*loop, {.files = bootstrap.crl_files,
@@ -240,7 +262,10 @@ absl::Status Run(const Bootstrap& bootstrap) {
 
   // What they are told.
   std::function<void()> files_changed;
-  OriginationFiles originations(*loop, {.changed = [&] { files_changed(); }, .metrics = &shard});
+  OriginationFiles originations(*loop, {.changed = [&] { files_changed(); },
+                                        .revocation = OriginationMode(bootstrap),
+                                        .responders = responders.get(),
+                                        .metrics = &shard});
   Receiver receiver(*workers, originations, *identity, *source.source);
   control::DiscoveryClient discovery(*loop, channel, receiver,
                                      DiscoveryOptions(bootstrap, *workers, shard));
@@ -300,6 +325,18 @@ absl::Status Run(const Bootstrap& bootstrap) {
     if (cache != nullptr) LogFailure(cache->Store(context->identity()), "the identity is not kept");
     discovery.SetServedCertificate(Served(*identity));
     tell_ready();
+  });
+  identity::Stapler stapler(*loop, {.use =
+                                        [&](absl::string_view serial, std::string response) {
+                                          LogFailure(
+                                              identity->SetStaple(serial, std::move(response)),
+                                              "an OCSP response is not stapled");
+                                        },
+                                    .revoked = [&] { source.source->RenewSoon(); },
+                                    .random = nullptr,
+                                    .metrics = &shard});
+  identity->Subscribe([&](const std::shared_ptr<const tls::Context>& context) {
+    stapler.SetIdentity(context->options().identity, context->bundle());
   });
   AdminOptions admin_options;
   admin_options.socket = bootstrap.admin_socket;

@@ -236,6 +236,18 @@ constexpr Family kRevocationFileReads{"kith_revocation_file_reads_total",
                                       "Revocation lists read from files again (ok, failed).",
                                       kResult,
                                       {}};
+constexpr Family kOcspFetches{
+    "kith_ocsp_fetches_total",
+    MetricType::kCounter,
+    "Questions to the OCSP responder of the own certificate (ok, revoked, failed).",
+    kResult,
+    {}};
+constexpr Family kOcspPeerQuestions{
+    "kith_ocsp_peer_questions_total",
+    MetricType::kCounter,
+    "Questions to the OCSP responders of peers outside the mesh (ok, revoked, failed).",
+    kResult,
+    {}};
 constexpr Family kConfigUpdates{"kith_config_updates_total",
                                 MetricType::kCounter,
                                 "Configuration received (ack, nack), by type.",
@@ -415,6 +427,8 @@ absl::Span<const Family* const> AllFamilies() {
       &kBreakGlassStarts,
       &kRevocationLists,
       &kRevocationFileReads,
+      &kOcspFetches,
+      &kOcspPeerQuestions,
       &kConfigUpdates,
       &kConfigLastSuccess,
       &kControlPlaneConnected,

@@ -61,6 +61,8 @@ extern const Family kBreakGlassActive;
 extern const Family kBreakGlassStarts;
 extern const Family kRevocationLists;
 extern const Family kRevocationFileReads;
+extern const Family kOcspFetches;
+extern const Family kOcspPeerQuestions;
 
 // ---- Sidecar: configuration ----
 extern const Family kConfigUpdates;

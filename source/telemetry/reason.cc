@@ -47,7 +47,8 @@ constexpr Entry kEntries[] = {
     {Reason::kWeakKey, "weak_key", "The peer's key is too weak.",
      "Use P-256, P-384, Ed25519, or RSA of 2048 bits or more."},
     {Reason::kCertificateRevoked, "certificate_revoked",
-     "A certificate in the peer's chain is on a revocation list of its issuer.",
+     "A certificate in the peer's chain is on a revocation list of its issuer, or an OCSP "
+     "response says that it is revoked.",
      "Issue a new one if the revocation was meant for the old certificate only; the detail names "
      "the serial and who revoked it when."},
     {Reason::kRevocationUnknown, "revocation_unknown",

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "source/tls/handshake_state.h"
+#include "source/tls/ocsp_check.h"
 #include "source/tls/ssl_context.h"
 #include "source/tls/ssl_error.h"
 
@@ -56,20 +57,31 @@ bool Configure(SSL_CTX* ssl_context, const Context::Options& options) {
   return true;
 }
 
+// Of the mesh's own certificates its revocation lists speak.
+Responders* AskedAbout(const PeerVerdict& verdict, const Context& context) {
+  const bool outside =
+      verdict.peer && verdict.peer->id.trust_domain() != context.identity().id().trust_domain();
+  return outside ? context.options().responders : nullptr;
+}
+
 }  // namespace
 
 ssl_verify_result_t CheckPeerOf(SSL* ssl, uint8_t* alert) noexcept {
   auto* state = static_cast<HandshakeState*>(SSL_get_app_data(ssl));
   *alert = SSL_AD_INTERNAL_ERROR;
   if (state == nullptr) return ssl_verify_invalid;
+  if (state->Waits()) return ssl_verify_retry;
   const STACK_OF(CRYPTO_BUFFER)* sent = SSL_get0_peer_certificates(ssl);
   std::vector<CRYPTO_BUFFER*> chain;
   for (size_t i = 0; i < sk_CRYPTO_BUFFER_num(sent); ++i) {
     chain.push_back(sk_CRYPTO_BUFFER_value(sent, i));
   }
   const Context& context = *state->context;
-  state->verdict = VerifyPeer(chain, state->peer_role, context.bundle(),
-                              context.options().clock->Now(), *state->rules);
+  const absl::Time now = context.options().clock->Now();
+  state->verdict = VerifyPeer(chain, state->peer_role, context.bundle(), now, *state->rules);
+  const OcspStep step = CheckOcsp(ssl, context.bundle(), now, *state->rules,
+                                  AskedAbout(state->verdict, context), *state);
+  if (step == OcspStep::kWait) return ssl_verify_retry;
   if (state->peer_role == PeerRole::kServer) RequireIdentity(state->expected, state->verdict);
   if (state->verdict.status.ok()) return ssl_verify_ok;
   *alert = state->verdict.alert;
@@ -101,6 +113,15 @@ absl::Status Context::Prepare() {
   }
   SSL_CTX_set0_buffer_pool(server_, certificates_);
   SSL_CTX_set0_buffer_pool(client_, certificates_);
+  if (options_.rules.peer.revocation != RevocationMode::kOff) {
+    SSL_CTX_enable_ocsp_stapling(client_);
+  }
+  const std::string& staple = options_.ocsp_response;
+  if (!staple.empty() &&
+      SSL_CTX_set_ocsp_response(server_, reinterpret_cast<const uint8_t*>(staple.data()),
+                                staple.size()) != 1) {
+    return absl::ResourceExhaustedError("no memory for the OCSP response to staple");
+  }
   return absl::OkStatus();
 }
 

@@ -6,12 +6,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "source/base/clock.h"
 #include "source/tls/credentials.h"
+#include "source/tls/responders.h"
 #include "source/tls/trust_rules.h"
 
 typedef struct crypto_buffer_pool_st CRYPTO_BUFFER_POOL;
@@ -25,6 +27,9 @@ class Context {
     std::shared_ptr<const Identity> identity;
     std::shared_ptr<const TrustBundle> bundle;
     TrustRules rules;
+    std::string ocsp_response = {};  // About the leaf, DER, for clients that ask; empty: none.
+    // Asked about peers of other trust domains; borrowed. Null: nobody is.
+    Responders* responders = nullptr;
     const base::Clock* clock = &base::Clock::System();  // Decides validity.
     uint64_t generation = 0;                            // For logs and metrics.
   };

@@ -7,13 +7,16 @@
 #include <openssl/base.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/optional.h"
 #include "absl/types/span.h"
 #include "source/tls/context.h"
 #include "source/tls/peer.h"
+#include "source/tls/responders.h"
 
 namespace kith::tls {
 
@@ -31,8 +34,13 @@ struct HandshakeState {
   std::vector<std::string> alpn;
   // Left behind by the check of the peer's certificate.
   PeerVerdict verdict;
+  // What the check of the certificate has to ask first, and the answer when it has come.
+  absl::optional<Responders::Question> question;
+  std::shared_ptr<const Responders::Answer> answer;
   // What a client offered of which nothing is spoken here, as it came and cut short.
   std::vector<uint8_t> refused_alpn;
+
+  bool Waits() const { return question.has_value() && answer == nullptr; }
 };
 
 // What every handshake of a Context checks its peer's certificate with (SSL_set_custom_verify).

@@ -33,6 +33,16 @@ std::shared_ptr<CRYPTO_BUFFER> Copy(const CRYPTO_BUFFER* buffer) {
           [](CRYPTO_BUFFER* copy) { CRYPTO_BUFFER_free(copy); }};
 }
 
+// The certificate after the leaf; null when a root is the leaf itself.
+std::shared_ptr<CRYPTO_BUFFER> IssuerOf(const std::vector<X509*>& verified) {
+  uint8_t* der = nullptr;
+  const int size = verified.size() < 2 ? 0 : i2d_X509(verified[1], &der);
+  const bssl::UniquePtr<uint8_t> owned(size > 0 ? der : nullptr);
+  if (size <= 0) return nullptr;
+  return {CRYPTO_BUFFER_new(der, static_cast<size_t>(size), nullptr),
+          [](CRYPTO_BUFFER* made) { CRYPTO_BUFFER_free(made); }};
+}
+
 // A stack that borrows: its elements stay with their owner.
 struct Release {
   void operator()(STACK_OF(X509) * stack) const { sk_X509_free(stack); }
@@ -290,22 +300,18 @@ const PinSet* FindBrokenPin(const std::vector<PinSet>& sets, absl::string_view i
   return nullptr;
 }
 
-bool RefuseRevoked(const ChainKeys& keys, const TrustBundle& bundle, absl::Time now,
+void RefuseRevoked(const ChainKeys& keys, const TrustBundle& bundle, absl::Time now,
                    const PeerRules& rules, PeerVerdict& verdict) {
   using Standing = RevocationLists::Standing;
-  if (rules.revocation == RevocationMode::kOff) return false;
+  if (rules.revocation == RevocationMode::kOff) return;
   const auto finding = bundle.revoked().Check(keys, now);
   if (finding.standing == Standing::kRevoked) {
-    Refuse(Reason::kCertificateRevoked, finding.detail, verdict);
-    return true;
+    return Refuse(Reason::kCertificateRevoked, finding.detail, verdict);
   }
-  if (finding.standing == Standing::kGood || rules.revocation == RevocationMode::kSoft) {
-    return false;
-  }
+  if (finding.standing == Standing::kGood || rules.revocation == RevocationMode::kSoft) return;
   Refuse(Reason::kRevocationUnknown,
          absl::StrCat(finding.detail, "; revocation is hard here, so it counts as revoked"),
          verdict);
-  return true;
 }
 
 // A peer's chain as it was sent, leaf first.
@@ -412,28 +418,32 @@ PeerVerdict VerifyPeer(absl::Span<CRYPTO_BUFFER* const> chain, PeerRole role,
     not_after = std::min(not_after, ToTime(X509_get0_notAfter(certificate)));
   }
   ChainKeys keys = KeysOf(verifier.verified());
-  if (RefuseRevoked(keys, bundle, now, rules, verdict)) return verdict;
+  RefuseRevoked(keys, bundle, now, rules, verdict);
+  if (verdict.reason == Reason::kCertificateRevoked) return verdict;
   verdict.peer = Peer{*std::move(svid.id), Describe(*leaf), not_after,
                       std::make_shared<const ChainKeys>(std::move(keys)), Copy(chain.front())};
+  if (rules.revocation != RevocationMode::kOff)
+    verdict.peer->issuer = IssuerOf(verifier.verified());
   return verdict;
 }
 
 PeerVerdict VerifyServer(absl::Span<CRYPTO_BUFFER* const> chain,
                          absl::Span<const std::string> names, const TrustBundle& bundle,
-                         absl::Time now) {
+                         absl::Time now, const PeerRules& rules) {
   PeerVerdict verdict;
   SentChain sent;
   if (!sent.Parse(chain, verdict)) return verdict;
-  const PeerRules rules;
   ChainVerifier verifier(sent.leaf(), sent.intermediates(), PeerRole::kServer, now, rules);
   const std::string& whose = bundle.domains().front().trust_domain;
-  if (RefuseChain(verifier, bundle.RootsOf(whose), whose, now, rules, verdict) ||
-      RefuseRevoked(KeysOf(verifier.verified()), bundle, now, rules, verdict)) {
-    return verdict;
-  }
+  if (RefuseChain(verifier, bundle.RootsOf(whose), whose, now, rules, verdict)) return verdict;
   if (absl::Status named = CheckServerNames(*sent.leaf(), names); !named.ok()) {
     Refuse(Reason::kWrongSan, named.message(), verdict);
+    return verdict;
   }
+  ChainKeys keys = KeysOf(verifier.verified());
+  RefuseRevoked(keys, bundle, now, rules, verdict);
+  verdict.server = {Copy(chain.front()), IssuerOf(verifier.verified()),
+                    std::make_shared<const ChainKeys>(std::move(keys))};
   return verdict;
 }
 

@@ -31,6 +31,15 @@ struct Peer {
   std::shared_ptr<const ChainKeys> chain = {};
   // Its certificate as it was sent, for peer_certificate.h; shared by copies.
   std::shared_ptr<CRYPTO_BUFFER> certificate = {};
+  // Who has signed that, for OCSP; only until its handshake is over, and null with revocation off.
+  std::shared_ptr<CRYPTO_BUFFER> issuer = {};
+};
+
+// A leaf whose chain was verified, for OCSP (ocsp_word.h). All null: there is none.
+struct VerifiedLeaf {
+  std::shared_ptr<CRYPTO_BUFFER> certificate = {};
+  std::shared_ptr<CRYPTO_BUFFER> issuer = {};  // Null when a root is the leaf itself.
+  std::shared_ptr<const ChainKeys> chain = {};
 };
 
 enum class PeerRole : uint8_t { kClient, kServer };
@@ -40,9 +49,10 @@ struct PeerVerdict {
   telemetry::Reason reason = telemetry::Reason::kNone;
   uint8_t alert = 0;          // When the status is not OK.
   absl::optional<Peer> peer;  // When its chain was verified, also if its identity is a wrong one.
+  VerifiedLeaf server = {};   // Of VerifyServer(), which has no peer.
 };
 
-// `chain`: as sent, the leaf first, in DER.
+// `chain`: as sent, the leaf first, in DER. Of revocation it looks at lists only: see ocsp_word.h.
 PeerVerdict VerifyPeer(absl::Span<CRYPTO_BUFFER* const> chain, PeerRole role,
                        const TrustBundle& bundle, absl::Time now, const PeerRules& rules = {});
 
@@ -51,7 +61,7 @@ PeerVerdict VerifyPeer(absl::Span<CRYPTO_BUFFER* const> chain, PeerRole role,
 // has no peer.
 PeerVerdict VerifyServer(absl::Span<CRYPTO_BUFFER* const> chain,
                          absl::Span<const std::string> names, const TrustBundle& bundle,
-                         absl::Time now);
+                         absl::Time now, const PeerRules& rules = {});
 
 // Whether a peer that was verified earlier has been revoked since.
 struct Standing {

@@ -189,7 +189,9 @@ void TlsConnection::Shake() {
   ERR_clear_error();
   const int result = SSL_do_handshake(ssl_.get());
   if (result == 1) return FinishHandshake();
-  if (SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ) {
+  const int wanted = SSL_get_error(ssl_.get(), result);
+  if (wanted == SSL_ERROR_WANT_CERTIFICATE_VERIFY) return AskResponder();
+  if (wanted == SSL_ERROR_WANT_READ) {
     if (!transport_ended_) return;
     return FailHandshake(Reason::kPeerClosed, absl::StatusCode::kUnavailable,
                          absl::StrCat("the peer closed the connection after ", bytes_received(),
@@ -206,6 +208,23 @@ void TlsConnection::Shake() {
                     ", and spoken here is ", absl::StrJoin(handshaking_->state.alpn, ", "));
   }
   FailHandshake(error.reason(), absl::StatusCode::kUnauthenticated, text);
+}
+
+// Its peer's certificate has been verified; what may still say that it is revoked is asked, within
+// the handshake's own time at most.
+void TlsConnection::AskResponder() {
+  if (handshaking_->waiting != nullptr) return;
+  const HandshakeState& state = handshaking_->state;
+  Responders* responders = state.upstream != nullptr ? state.upstream->responders()
+                                                     : state.context->options().responders;
+  // What the peer goes on to send waits in the kernel.
+  transport_->PauseReading();
+  handshaking_->waiting = responders->Ask(*state.question, loop(),
+                                          [this](std::shared_ptr<const Responders::Answer> answer) {
+                                            handshaking_->state.answer = std::move(answer);
+                                            transport_->ResumeReading();
+                                            Process();
+                                          });
 }
 
 void TlsConnection::FinishHandshake() {
@@ -235,6 +254,7 @@ void TlsConnection::Report() {
   std::unique_ptr<Handshaking> over = std::move(handshaking_);
   SSL_set_app_data(ssl_.get(), nullptr);
   result_.peer = std::move(over->state.verdict.peer);
+  if (result_.peer) result_.peer->issuer.reset();
   result_.duration = absl::FromChrono(std::chrono::steady_clock::now() - over->started);
   if (SSL_is_server(ssl_.get())) {
     const char* sni = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name);

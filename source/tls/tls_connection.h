@@ -58,6 +58,7 @@ class TlsConnection final : public TlsStream, private net::StreamHandler, privat
     HandshakeState state;
     HandshakeCallback done;
     event::Timer timer;
+    std::unique_ptr<Responders::Waiting> waiting;  // For an answer that the check needs.
     absl::Duration timeout;
     std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
     // Wrong options: it fails before its first byte.
@@ -87,6 +88,7 @@ class TlsConnection final : public TlsStream, private net::StreamHandler, privat
 
   void Process();
   void Shake();
+  void AskResponder();
   void FinishHandshake();
   void FailHandshake(telemetry::Reason reason, absl::StatusCode code, absl::string_view detail);
   void Report();

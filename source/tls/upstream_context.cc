@@ -10,6 +10,7 @@
 #include "source/base/status.h"
 #include "source/tls/context.h"
 #include "source/tls/handshake_state.h"
+#include "source/tls/ocsp_check.h"
 #include "source/tls/pem.h"
 #include "source/tls/ssl_context.h"
 #include "source/tls/ssl_error.h"
@@ -22,25 +23,37 @@ constexpr PemLimits kChainLimits = {size_t{64} * 1024, 10};
 // Under which the CAs stand in the bundle: detail texts speak of "no root of ours for" it.
 constexpr absl::string_view kDomain = "outside-the-mesh";
 
-ssl_verify_result_t OnVerify(SSL* ssl, uint8_t* alert) noexcept {
+}  // namespace
+
+ssl_verify_result_t UpstreamContext::CheckServerOf(SSL* ssl, uint8_t* alert) noexcept {
   auto* state = static_cast<HandshakeState*>(SSL_get_app_data(ssl));
   *alert = SSL_AD_INTERNAL_ERROR;
   if (state == nullptr || state->upstream == nullptr) return ssl_verify_invalid;
+  if (state->Waits()) return ssl_verify_retry;
   const STACK_OF(CRYPTO_BUFFER)* sent = SSL_get0_peer_certificates(ssl);
   std::vector<CRYPTO_BUFFER*> chain;
   for (size_t i = 0; i < sk_CRYPTO_BUFFER_num(sent); ++i) {
     chain.push_back(sk_CRYPTO_BUFFER_value(sent, i));
   }
-  state->verdict = state->upstream->Verify(chain);
+  const UpstreamContext& context = *state->upstream;
+  state->verdict = context.Verify(chain);
+  if (context.bundle_ != nullptr &&
+      CheckOcsp(ssl, *context.bundle_, context.clock_->Now(), context.rules_, context.responders_,
+                *state) == OcspStep::kWait) {
+    return ssl_verify_retry;
+  }
   if (state->verdict.status.ok()) return ssl_verify_ok;
   *alert = state->verdict.alert;
   return ssl_verify_invalid;
 }
 
-}  // namespace
-
 UpstreamContext::UpstreamContext(const Options& options)
-    : names_(options.names), check_(options.check), clock_(options.clock) {}
+    : names_(options.names),
+      check_(options.check),
+      clock_(options.clock),
+      responders_(options.responders) {
+  rules_.revocation = options.revocation;
+}
 
 absl::StatusOr<std::shared_ptr<const UpstreamContext>> UpstreamContext::Create(
     const Options& options) {
@@ -73,8 +86,9 @@ absl::Status UpstreamContext::Prepare(const Options& options) {
     return absl::InternalError(
         absl::StrCat("make a TLS context: BoringSSL says ", TakeSslError().Text()));
   }
-  SSL_CTX_set_custom_verify(client_, SSL_VERIFY_PEER, &OnVerify);
+  SSL_CTX_set_custom_verify(client_, SSL_VERIFY_PEER, &CheckServerOf);
   SSL_CTX_set0_buffer_pool(client_, certificates_);
+  if (rules_.revocation != RevocationMode::kOff) SSL_CTX_enable_ocsp_stapling(client_);
   return options.certificate_pem.empty() ? absl::OkStatus() : ShowCertificate(options);
 }
 
@@ -102,7 +116,7 @@ absl::Status UpstreamContext::ShowCertificate(const Options& options) {
 
 PeerVerdict UpstreamContext::Verify(absl::Span<CRYPTO_BUFFER* const> chain) const {
   if (check_ == ServerCheck::kSkip) return {};
-  return VerifyServer(chain, names_, *bundle_, clock_->Now());
+  return VerifyServer(chain, names_, *bundle_, clock_->Now(), rules_);
 }
 
 UpstreamContext::~UpstreamContext() {

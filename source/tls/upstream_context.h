@@ -6,6 +6,8 @@
 // Errors: Create() says which of the inputs is wrong and how. Verify() as peer.h.
 #pragma once
 
+#include <openssl/base.h>
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,9 +19,7 @@
 #include "source/tls/certificate_info.h"
 #include "source/tls/credentials.h"
 #include "source/tls/peer.h"
-
-typedef struct crypto_buffer_pool_st CRYPTO_BUFFER_POOL;
-typedef struct ssl_ctx_st SSL_CTX;
+#include "source/tls/responders.h"
 
 namespace kith::tls {
 
@@ -37,6 +37,9 @@ class UpstreamContext {
     std::string key_pem;
     std::vector<std::string> names;  // One of them must be the server's; see server_names.h.
     ServerCheck check = ServerCheck::kVerify;
+    RevocationMode revocation = RevocationMode::kSoft;
+    // Asked about servers whom no list in force and no staple speaks of; borrowed. Null: nobody is.
+    Responders* responders = nullptr;
     const base::Clock* clock = &base::Clock::System();
   };
   static absl::StatusOr<std::shared_ptr<const UpstreamContext>> Create(const Options& options);
@@ -44,10 +47,14 @@ class UpstreamContext {
   UpstreamContext(const UpstreamContext&) = delete;
   UpstreamContext& operator=(const UpstreamContext&) = delete;
 
+  // Of revocation it looks at lists only, as VerifyServer().
   PeerVerdict Verify(absl::Span<CRYPTO_BUFFER* const> chain) const;
+  // Verify() and what OCSP says, in a handshake (SSL_set_custom_verify).
+  static ssl_verify_result_t CheckServerOf(SSL* ssl, uint8_t* alert) noexcept;
   ServerCheck check() const { return check_; }
   // The leaf that the server is shown; none where none is.
   const absl::optional<CertificateInfo>& certificate() const { return certificate_; }
+  Responders* responders() const { return responders_; }
   SSL_CTX* client() const { return client_; }
 
  private:
@@ -58,6 +65,8 @@ class UpstreamContext {
   const std::vector<std::string> names_;
   const ServerCheck check_;
   const base::Clock* const clock_;
+  Responders* const responders_;
+  PeerRules rules_;
   std::shared_ptr<const TrustBundle> bundle_;  // Null with kSkip.
   absl::optional<CertificateInfo> certificate_;
   CRYPTO_BUFFER_POOL* certificates_ = nullptr;  // Freed last.

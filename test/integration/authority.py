@@ -75,10 +75,11 @@ commonName = optional
                    "-keyfile", self.key, *arguments)
 
     def leaf(self, name, start="20250101000000Z", end="20490101000000Z",
-             san="URI:spiffe://cluster.local/ns/demo/sa/partner"):
-        """(certificate, key)."""
+             san="URI:spiffe://cluster.local/ns/demo/sa/partner", ocsp=None):
+        """(certificate, key). ocsp: the URL of the responder that it names."""
         extensions = self.directory / f"{name}.cnf"
-        extensions.write_text(f"{LEAF}subjectAltName=critical,{san}\n")
+        responder = f"authorityInfoAccess=OCSP;URI:{ocsp}\n" if ocsp else ""
+        extensions.write_text(f"{LEAF}subjectAltName=critical,{san}\n{responder}")
         certificate, key = self.directory / f"{name}.pem", self.directory / f"{name}.key"
         request_path = self.directory / f"{name}.csr"
         self._must("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",

@@ -169,6 +169,32 @@ TEST_F(BootstrapTest, ReadsRevocationAndBreakGlass) {
   EXPECT_FALSE(Load(whole)->break_glass_permitted);
 }
 
+TEST_F(BootstrapTest, ReadsWhichRespondersAreAsked) {
+  const std::string whole = kWhole;
+  EXPECT_FALSE(Load(whole)->responders.has_value());
+  const auto asked = Load(whole + "revocation: {responders: {}}\n");
+  ASSERT_TRUE(asked.ok()) << asked.status();
+  ASSERT_TRUE(asked->responders.has_value());
+  EXPECT_EQ(asked->responders->origination_mode, tls::RevocationMode::kSoft);
+  EXPECT_EQ(asked->responders->timeout, absl::Seconds(2));
+  const auto inside = base::SocketAddress::Parse("10.20.0.1:80").value();
+  EXPECT_FALSE(asked->responders->networks.Check(inside).ok());
+  const auto full = Load(whole +
+                         "revocation: {responders: {originationMode: HARD, networks: "
+                         "[10.20.0.0/16], timeout: 1s}}\n");
+  ASSERT_TRUE(full.ok()) << full.status();
+  EXPECT_EQ(full->responders->origination_mode, tls::RevocationMode::kHard);
+  EXPECT_EQ(full->responders->timeout, absl::Seconds(1));
+  EXPECT_TRUE(full->responders->networks.Check(inside).ok());
+  EXPECT_THAT(
+      std::string(
+          Load(whole + "revocation: {responders: {networks: [10.0.0.0/40]}}\n").status().message()),
+      testing::HasSubstr("revocation.responders.networks"));
+  EXPECT_THAT(
+      std::string(Load(whole + "revocation: {responders: {timeout: 11s}}\n").status().message()),
+      testing::HasSubstr("revocation.responders.timeout: must be at most 10 s"));
+}
+
 TEST_F(BootstrapTest, TakesTheControlPlanesHostAsItsName) {
   EXPECT_EQ(With("  serverName: kith-controlplane\n", "")->server_name, "127.0.0.1");
   EXPECT_EQ(With("address: 127.0.0.1:15012\n  serverName: kith-controlplane\n",
