@@ -94,6 +94,14 @@ void ApplyTls(const TrafficRule& rule, mesh::v1::Service& service) {
   }
 }
 
+// Unless a rule has chosen how to choose.
+void ChooseByClient(networking::v1::TrafficPolicy& policy) {
+  networking::v1::LoadBalancerSettings& balancer = *policy.mutable_load_balancer();
+  const bool chosen = balancer.has_consistent_hash() ||
+                      balancer.simple() != networking::v1::LoadBalancerSettings::UNSPECIFIED;
+  if (!chosen) balancer.mutable_consistent_hash()->set_use_source_ip(true);
+}
+
 std::map<uint32_t, uint32_t> TargetsOf(const ServiceDefinition& definition) {
   std::map<uint32_t, uint32_t> targets;
   for (const PortDefinition& port : definition.ports) {
@@ -345,9 +353,10 @@ mesh::v1::Service MeshBuilder::ServiceFor(const ServiceDefinition& definition) c
     added.set_number(port.number);
     added.set_name(port.name);
     added.set_protocol(ToProto(port.protocol));
+    if (rule != nullptr) *added.mutable_traffic_policy() = rule->For(port.number).policy;
+    if (definition.client_ip_affinity) ChooseByClient(*added.mutable_traffic_policy());
     if (rule == nullptr) continue;
     const TrafficRule::Settings& settings = rule->For(port.number);
-    *added.mutable_traffic_policy() = settings.policy;
     if (settings.tls != ClientTls::kOriginate) continue;
     *added.mutable_origination() = settings.origination;
     added.set_in_band_tls(ToProto(port.in_band_tls));
