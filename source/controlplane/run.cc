@@ -77,6 +77,21 @@ std::vector<mesh::v1::TrustBundle> ToResources(
   return bundles;
 }
 
+// Whether this control plane may replace the root, of which others of the cluster know nothing.
+absl::Status MayRotate(const LeaderLease* lease, const Settings& settings) {
+  if (lease == nullptr) return absl::OkStatus();
+  if (!settings.config.ca().certificate_file().empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "start: the root is of ", settings.config.ca().certificate_file(),
+        ", by which other control planes of this cluster sign too: replace it in the Secret that "
+        "they share (docs/kubernetes.md)"));
+  }
+  if (lease->leads()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "start: another control plane holds the Lease, or the API server cannot be asked; see "
+      "kith_leader");
+}
+
 }  // namespace
 
 absl::Status Run(const Settings& settings) {
@@ -159,10 +174,10 @@ absl::Status Run(const Settings& settings) {
                   .roster = {},
                   .roster_file = state->File("workloads.json"),
                   .observer = &loop_metrics,
-                  .check_addresses = [&pods](const Caller& caller,
-                                             const std::vector<std::string>& addresses,
-                                             const std::string& peer_ip) {
-                    return pods.CheckAddresses(caller, addresses, peer_ip);
+                  .check_claims = [&pods](const Caller& caller, const Workload& claimed,
+                                          const std::string& peer_ip) -> absl::Status {
+                    KITH_RETURN_IF_ERROR(PodBook::CheckName(caller, claimed.name));
+                    return pods.CheckAddresses(caller, AddressesOf(claimed), peer_ip);
                   }});
   KeyKeeper keys(*loop, std::move(key_options), [&] { hub.SetState(keys.Resolve()); });
   net::Resolver resolver(*loop);
@@ -293,6 +308,7 @@ absl::Status Run(const Settings& settings) {
   }
 
   std::unique_ptr<LeaderLease> lease;
+  const auto leads = [&lease] { return lease == nullptr || lease->leads(); };
   std::unique_ptr<RootsPublisher> publisher;
   if (settings.kubernetes.has_value()) {
     const auto& cluster = settings.config.kubernetes();
@@ -309,7 +325,7 @@ absl::Status Run(const Settings& settings) {
         .config_map = cluster.roots_config_map(),
         .webhooks = settings.webhook.has_value() ? cluster.webhook_configuration() : "",
         .ignored_namespaces = {},
-        .leads = [&lease] { return lease == nullptr || lease->leads(); }});
+        .leads = leads});
   }
 
   // The root's replacement.
@@ -331,6 +347,7 @@ absl::Status Run(const Settings& settings) {
                              },
                          .renew_serving = [&] { serving->RenewNow(); },
                          .metrics = &metrics.AddShard(),
+                         .may_start = [&] { return MayRotate(lease.get(), settings); },
                          // Twice: once may just have passed when the new root came. And nobody
                          // asks more often than a federation does, whatever the hint says.
                          .publish = settings.federation.endpoint.address.has_value()
@@ -345,7 +362,11 @@ absl::Status Run(const Settings& settings) {
                                       base::Log(base::LogLevel::kWarning, "ca", made.message());
                                     }
                                   }});
-  event::Timer rotation_timer(*loop, [&] { rotation.Tick(); });
+  loop_metrics.SetLeads(leads());
+  event::Timer rotation_timer(*loop, [&] {
+    loop_metrics.SetLeads(leads());
+    rotation.Tick();
+  });
   rotation_timer.StartRepeating(kRotationInterval);
 
   // What people and Prometheus ask.

@@ -245,6 +245,12 @@ class KubernetesTest(unittest.TestCase):
         workload.await_ready()
         audit = (self.cluster.state / "audit.jsonl").read_text()
         self.assertIn('"caller":"demo/web pod web-1"', audit)
+        # Nor may it say that it is another pod.
+        other = self.cluster.add("web-2", "web", inbound=[(8080, "TCP")], start=False)
+        other.token_path.write_text(bound)
+        other.start()
+        mesh.await_true("it is refused", lambda: "web-2 is not the name of the pod demo/web-1"
+                        in self.cluster.control_plane.log())
 
     def test_roots_and_ca_bundle_are_kept(self):
         for name in ("demo", "shop"):
