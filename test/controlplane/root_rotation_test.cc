@@ -233,7 +233,9 @@ TEST_F(RootRotationTest, BeginsOnlyWhereItMay) {
   clock_.Advance(absl::Hours(24 * 201));
   EXPECT_EQ(Settled(), RotationPhase::kIdle);
   may_start_ = absl::OkStatus();
-  EXPECT_EQ(Settled(), RotationPhase::kAdding);
+  clock_.Advance(absl::Minutes(2));
+  rotation_->Tick();
+  EXPECT_EQ(Phase(), RotationPhase::kAdding);
 }
 
 TEST_F(RootRotationTest, AnswersTheAdminSocket) {
