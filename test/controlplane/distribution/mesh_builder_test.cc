@@ -110,42 +110,6 @@ spec:
   EXPECT_EQ(service.ports(1).traffic_policy().connection_pool().tcp().max_connections(), 3u);
 }
 
-TEST_F(MeshBuilderTest, KeepsAClientAtItsEndpointWhereTheServiceAsksForIt) {
-  const std::string service = R"(
-apiVersion: v1
-kind: Service
-metadata: {name: backend, namespace: demo}
-spec:
-  selector: {app: backend}
-  sessionAffinity: ClientIP
-  sessionAffinityConfig: {clientIP: {timeoutSeconds: 10800}}
-  ports: [{name: http, port: 80}, {name: admin, port: 90}]
-)";
-  Use({{"a.yaml", service}});
-  const mesh::v1::Service kept = Backends();
-  for (const mesh::v1::ServicePort& port : kept.ports()) {
-    EXPECT_TRUE(port.traffic_policy().load_balancer().consistent_hash().use_source_ip());
-  }
-  // A rule that says how to choose goes before it, one that says something else beside it.
-  const std::string rule = R"(
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {name: backend, namespace: demo}
-spec:
-  host: backend
-  trafficPolicy:
-    loadBalancer: {simple: RANDOM}
-    portLevelSettings:
-    - port: {number: 90}
-      connectionPool: {tcp: {maxConnections: 3}}
-)";
-  Use({{"a.yaml", service}, {"r.yaml", rule}});
-  const mesh::v1::Service ruled = Backends();
-  EXPECT_FALSE(ruled.ports(0).traffic_policy().load_balancer().has_consistent_hash());
-  EXPECT_TRUE(ruled.ports(1).traffic_policy().load_balancer().consistent_hash().use_source_ip());
-  EXPECT_EQ(ruled.ports(1).traffic_policy().connection_pool().tcp().max_connections(), 3u);
-}
-
 TEST_F(MeshBuilderTest, SpeaksToEndpointsAsTheDestinationRuleSays) {
   const auto rule = [](const std::string& policy) {
     return "apiVersion: networking.istio.io/v1\nkind: DestinationRule\n"
