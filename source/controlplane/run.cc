@@ -38,6 +38,7 @@
 #include "source/controlplane/keys/key_fetch.h"
 #include "source/controlplane/keys/key_keeper.h"
 #include "source/controlplane/kubernetes/leader_lease.h"
+#include "source/controlplane/kubernetes/node_book.h"
 #include "source/controlplane/kubernetes/object_source.h"
 #include "source/controlplane/kubernetes/pod_book.h"
 #include "source/controlplane/kubernetes/publisher.h"
@@ -152,6 +153,7 @@ absl::Status Run(const Settings& settings) {
       {.client = &reviews, .audience = token_options.audience});
   // What tokens that are believed without asking the cluster, and addresses, are compared with.
   PodBook pods;
+  NodeBook nodes;
   const PodBindingVerifier bound_verifier(local_verifier, pods);
   const EitherVerifier either_verifier(bound_verifier, std::move(local_issuers), cluster_verifier);
   const TokenVerifier& verifier = settings.kubernetes.has_value()
@@ -170,7 +172,14 @@ absl::Status Run(const Settings& settings) {
   const Authenticator joining_authenticator(joining, ca_metrics);
 
   // The mesh's documents, and what sidecars are told of them.
-  Hub hub(*loop, {.mesh = settings.mesh,
+  MeshOptions mesh_options = settings.mesh;
+  if (settings.kubernetes.has_value()) {
+    mesh_options.locality_of = [&pods, &nodes](const std::string& name_space,
+                                               const std::string& name) {
+      return nodes.LocalityOf(pods.NodeOf(name_space, name));
+    };
+  }
+  Hub hub(*loop, {.mesh = std::move(mesh_options),
                   .roster = {},
                   .roster_file = state->File("workloads.json"),
                   .observer = &loop_metrics,
@@ -213,6 +222,7 @@ absl::Status Run(const Settings& settings) {
                                       {.client = &api,
                                        .pods = &pods,
                                        .slices = &slices,
+                                       .nodes = &nodes,
                                        .slices_changed = [&] { hub.SetPlaced(slices.Snapshot()); }},
                                       [&registry](const ObjectSource::Documents& documents) {
                                         registry->SetObjects(documents);

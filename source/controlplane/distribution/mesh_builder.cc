@@ -182,6 +182,17 @@ MeshBuilder::Modes MeshBuilder::ModesOf(const std::string& name_space, const Lab
   return modes;
 }
 
+std::string MeshBuilder::WhereIs(const Workload& workload) const {
+  std::string locality = LocalityOf(workload.labels);
+  if (!locality.empty() || options_.locality_of == nullptr) return locality;
+  return options_.locality_of(workload.name_space, workload.name);
+}
+
+std::string MeshBuilder::WhereIs(const StaticWorkload& workload) const {
+  if (!workload.locality.empty() || options_.locality_of == nullptr) return workload.locality;
+  return options_.locality_of(workload.name_space, workload.name);
+}
+
 MeshBuilder::WorkloadView MeshBuilder::ConfigOf(const Workload& workload) const {
   WorkloadView view;
   mesh::v1::WorkloadConfig& config = view.config;
@@ -191,7 +202,7 @@ MeshBuilder::WorkloadView MeshBuilder::ConfigOf(const Workload& workload) const 
   }
   config.set_root_namespace(options_.root_namespace);
   config.set_path_normalization(options_.path_normalization);
-  config.set_locality(LocalityOf(workload.labels));
+  config.set_locality(WhereIs(workload));
 
   const Modes modes = ModesOf(workload.name_space, workload.labels);
   view.problem = modes.problem;
@@ -258,7 +269,7 @@ void MeshBuilder::AddConnected(const ServiceDefinition& definition, const Target
   endpoint.set_workload(absl::StrCat(workload.name_space, "/", workload.name));
   endpoint.set_principal(
       PrincipalOf(options_.trust_domain, workload.name_space, workload.service_account));
-  endpoint.set_locality(LocalityOf(workload.labels));
+  endpoint.set_locality(WhereIs(workload));
   SetPortTls(plaintext_ports, endpoint);
   *service.add_endpoints() = std::move(endpoint);
 }
@@ -285,7 +296,7 @@ void MeshBuilder::AddStatic(const ServiceDefinition& definition, const Targets& 
         PrincipalOf(options_.trust_domain, workload.name_space, workload.service_account));
   }
   endpoint.set_weight(workload.weight);
-  endpoint.set_locality(workload.locality);
+  endpoint.set_locality(WhereIs(workload));
   SetPortTls(plaintext_ports, endpoint);
   *service.add_endpoints() = std::move(endpoint);
 }

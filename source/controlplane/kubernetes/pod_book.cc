@@ -26,6 +26,7 @@ KnownPod Read(const PodBook::Json& pod) {
   KnownPod read;
   read.uid = Text(Find(&pod, "metadata"), "uid");
   read.service_account = Text(spec, "serviceAccountName");
+  read.node = Text(spec, "nodeName");
   const PodBook::Json* host_network = Find(spec, "hostNetwork");
   read.host_network = host_network != nullptr && *host_network == true;
   const PodBook::Json* ips = Find(status, "podIPs");
@@ -40,6 +41,13 @@ KnownPod Read(const PodBook::Json& pod) {
 }  // namespace
 
 PodBook::PodBook() : ObjectBook(&Read) {}
+
+std::string PodBook::NodeOf(const std::string& name_space, const std::string& pod) const {
+  return With([&](const Map& pods) {
+    const auto found = pods.find({name_space, pod});
+    return found == pods.end() ? std::string() : found->second.node;
+  });
+}
 
 absl::Status PodBook::CheckOwner(const Caller& caller, absl::string_view uid) const {
   return With([&](const Map& pods) {

@@ -16,7 +16,7 @@
 namespace kith::controlplane {
 
 struct KnownPod {
-  std::string uid, service_account;
+  std::string uid, service_account, node;
   std::vector<std::string> ips;
   bool host_network = false;  // Its addresses are the node's, which it shares.
 };
@@ -24,6 +24,9 @@ struct KnownPod {
 class PodBook final : public ObjectBook<KnownPod> {
  public:
   PodBook();
+
+  // The name of the node that the pod is on; empty when that is not known.
+  std::string NodeOf(const std::string& name_space, const std::string& pod) const;
 
   // UNAUTHENTICATED unless the pod that `caller` names is there, runs as the caller's service
   // account and has that uid. A token of a pod that is gone is worth nothing.
