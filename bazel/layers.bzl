@@ -2,10 +2,10 @@
 
 LAYERS = [
     ["base"],
-    ["capture", "config", "event", "telemetry"],
+    ["config", "event", "telemetry"],
     ["net", "mesh", "x509"],
-    ["tls", "http", "policy", "inject"],
-    ["identity", "jwt", "ratelimit", "extauthz", "https"],
+    ["tls", "http", "policy", "capture"],
+    ["identity", "jwt", "ratelimit", "extauthz", "https", "inject"],
     ["control", "proxy", "kubernetes"],
     ["sidecar", "controlplane", "ctl"],
 ]

@@ -22,6 +22,8 @@ KITH_TEST_PACKAGES=(
   tcpdump
 )
 
+# To run the programs in the container image's root (test/container_root.sh).
+KITH_CONTAINER_PACKAGES=(mmdebstrap iproute2 util-linux)
 # To compare with the proxies people use today (test/benchmark/run.sh).
 KITH_BENCHMARK_PACKAGES=(
   haproxy libnginx-mod-stream nghttp2-client nginx-light openssl python3 util-linux wrk

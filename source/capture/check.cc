@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <linux/netfilter_ipv4.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -14,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "source/base/socket_address.h"
+#include "source/net/original_destination.h"
 
 namespace kith::capture {
 namespace {
@@ -21,8 +21,6 @@ namespace {
 using base::SocketAddress;
 using Result = Finding::Result;
 
-// <linux/netfilter_ipv6/ip6_tables.h> cannot be included beside <netinet/in.h>.
-constexpr int kIp6OriginalDestination = 80;
 constexpr uint16_t kProbePort = 65432;
 
 class Socket {
@@ -71,16 +69,6 @@ int TryToConnect(const Socket& client, const SocketAddress& target, absl::Durati
   return error;
 }
 
-SocketAddress OriginalDestination(int accepted, bool v6) {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof storage;
-  const int failed =
-      v6 ? getsockopt(accepted, IPPROTO_IPV6, kIp6OriginalDestination, &storage, &size)
-         : getsockopt(accepted, IPPROTO_IP, SO_ORIGINAL_DST, &storage, &size);
-  if (failed != 0) return SocketAddress();
-  return SocketAddress::From(reinterpret_cast<const sockaddr*>(&storage));
-}
-
 Finding Outbound(const Rules& rules, bool v6, absl::Duration timeout) {
   Finding finding{absl::StrCat("outbound ", v6 ? "IPv6" : "IPv4"), Result::kWorks, ""};
   const bool as_proxy = std::find(rules.proxy_uids.begin(), rules.proxy_uids.end(), geteuid()) !=
@@ -116,7 +104,7 @@ Finding Outbound(const Rules& rules, bool v6, absl::Duration timeout) {
                          target.ToString(), "; do other rules redirect traffic here?")};
   }
   const Socket accepted(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-  const SocketAddress original = OriginalDestination(accepted.get(), v6);
+  const SocketAddress original = net::OriginalDestination(accepted.get(), v6 ? AF_INET6 : AF_INET);
   if (original == target) return finding;
   return {finding.what, Result::kFails,
           absl::StrCat("redirected, but the original destination reads ", original.ToString(),

@@ -19,6 +19,10 @@ LoopMetrics::LoopMetrics(telemetry::Metrics& metrics) : shard_(metrics.AddShard(
   SetStreams(0);
 }
 
+void LoopMetrics::SetLeads(bool leads) {
+  shard_.GetGauge(telemetry::kLeader, {}).Set(leads ? 1 : 0);
+}
+
 void LoopMetrics::SetStreams(size_t streams) {
   shard_.GetGauge(telemetry::kXdsConnections, {}).Set(static_cast<double>(streams));
 }

@@ -21,6 +21,7 @@ class LoopMetrics final : public HubObserver {
   void CountAck(absl::string_view type) override;
   void CountNack(absl::string_view type) override;
 
+  void SetLeads(bool leads);
   void CountKeyFetch(bool fetched);
   void CountBundleFetch(bool fetched);
   // After every reading of the directory.

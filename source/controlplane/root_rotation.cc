@@ -128,8 +128,13 @@ absl::Status RootRotation::Record(absl::string_view what) const {
   return options_.audit->Append(entry);
 }
 
+absl::Status RootRotation::MayStart() const {
+  return options_.may_start == nullptr ? absl::OkStatus() : options_.may_start();
+}
+
 absl::Status RootRotation::Start(const RootPem& root, RotationMode mode, absl::string_view who) {
   KeyRing& ring = options_.authority->ring();
+  KITH_RETURN_IF_ERROR(MayStart());
   KITH_RETURN_IF_ERROR(Record(absl::StrCat("asked for by ", who)));
   const std::string old_root = ring.leaf_signer()->root_key_id;
   KITH_RETURN_IF_ERROR(ring.Add(root, mode, options_.clock->Now()));
@@ -263,7 +268,7 @@ void RootRotation::CheckAge(absl::Time now) {
   }
   const absl::Duration before =
       settings.rotate_before_end < absl::ZeroDuration() ? life / 3 : settings.rotate_before_end;
-  const bool scheduled = member.made_here && before > absl::ZeroDuration();
+  const bool scheduled = member.made_here && before > absl::ZeroDuration() && MayStart().ok();
   if (scheduled && now >= root.not_after - before && now >= warned_ + kTryAgain) {
     absl::Status started = absl::OkStatus();
     const auto made = MakeRoot(settings.key_type, settings.trust_domain, settings.root_lifetime,

@@ -33,6 +33,8 @@ class RootRotation {
     std::function<void()> renew_serving;
     const base::Clock* clock = &base::Clock::System();
     telemetry::Shard* metrics = nullptr;  // None counts nothing.
+    // Whether this control plane may begin one; else why not. Null: it may.
+    std::function<absl::Status()> may_start = nullptr;
     // How long a phase's conditions must hold before it ends: what a sidecar has acknowledged is
     // still on its way to its workers.
     absl::Duration settle = absl::Seconds(1);
@@ -73,6 +75,7 @@ class RootRotation {
 
  private:
   Wait WaitOf(const Hub::WorkloadReport& workload) const;
+  absl::Status MayStart() const;
   absl::Status Step(RotationPhase from);
   // Records, takes the step, and brings what follows from it into force.
   absl::Status Take(absl::string_view what, absl::Status (KeyRing::*step)(absl::Time));

@@ -38,6 +38,7 @@
 #include "source/controlplane/keys/key_fetch.h"
 #include "source/controlplane/keys/key_keeper.h"
 #include "source/controlplane/kubernetes/leader_lease.h"
+#include "source/controlplane/kubernetes/node_book.h"
 #include "source/controlplane/kubernetes/object_source.h"
 #include "source/controlplane/kubernetes/pod_book.h"
 #include "source/controlplane/kubernetes/publisher.h"
@@ -75,6 +76,21 @@ std::vector<mesh::v1::TrustBundle> ToResources(
     bundle.set_generation(domain.generation);
   }
   return bundles;
+}
+
+// Whether this control plane may replace the root, of which others of the cluster know nothing.
+absl::Status MayRotate(const LeaderLease* lease, const Settings& settings) {
+  if (lease == nullptr) return absl::OkStatus();
+  if (!settings.config.ca().certificate_file().empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "start: the root is of ", settings.config.ca().certificate_file(),
+        ", by which other control planes of this cluster sign too: replace it in the Secret that "
+        "they share (docs/kubernetes.md)"));
+  }
+  if (lease->leads()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "start: another control plane holds the Lease, or the API server cannot be asked; see "
+      "kith_leader");
 }
 
 }  // namespace
@@ -137,6 +153,7 @@ absl::Status Run(const Settings& settings) {
       {.client = &reviews, .audience = token_options.audience});
   // What tokens that are believed without asking the cluster, and addresses, are compared with.
   PodBook pods;
+  NodeBook nodes;
   const PodBindingVerifier bound_verifier(local_verifier, pods);
   const EitherVerifier either_verifier(bound_verifier, std::move(local_issuers), cluster_verifier);
   const TokenVerifier& verifier = settings.kubernetes.has_value()
@@ -155,14 +172,21 @@ absl::Status Run(const Settings& settings) {
   const Authenticator joining_authenticator(joining, ca_metrics);
 
   // The mesh's documents, and what sidecars are told of them.
-  Hub hub(*loop, {.mesh = settings.mesh,
+  MeshOptions mesh_options = settings.mesh;
+  if (settings.kubernetes.has_value()) {
+    mesh_options.locality_of = [&pods, &nodes](const std::string& name_space,
+                                               const std::string& name) {
+      return nodes.LocalityOf(pods.NodeOf(name_space, name));
+    };
+  }
+  Hub hub(*loop, {.mesh = std::move(mesh_options),
                   .roster = {},
                   .roster_file = state->File("workloads.json"),
                   .observer = &loop_metrics,
-                  .check_addresses = [&pods](const Caller& caller,
-                                             const std::vector<std::string>& addresses,
-                                             const std::string& peer_ip) {
-                    return pods.CheckAddresses(caller, addresses, peer_ip);
+                  .check_claims = [&pods](const Caller& caller, const Workload& claimed,
+                                          const std::string& peer_ip) -> absl::Status {
+                    KITH_RETURN_IF_ERROR(PodBook::CheckName(caller, claimed.name));
+                    return pods.CheckAddresses(caller, AddressesOf(claimed), peer_ip);
                   }});
   KeyKeeper keys(*loop, std::move(key_options), [&] { hub.SetState(keys.Resolve()); });
   net::Resolver resolver(*loop);
@@ -198,6 +222,7 @@ absl::Status Run(const Settings& settings) {
                                       {.client = &api,
                                        .pods = &pods,
                                        .slices = &slices,
+                                       .nodes = &nodes,
                                        .slices_changed = [&] { hub.SetPlaced(slices.Snapshot()); }},
                                       [&registry](const ObjectSource::Documents& documents) {
                                         registry->SetObjects(documents);
@@ -292,6 +317,7 @@ absl::Status Run(const Settings& settings) {
   }
 
   std::unique_ptr<LeaderLease> lease;
+  const auto leads = [&lease] { return lease == nullptr || lease->leads(); };
   std::unique_ptr<RootsPublisher> publisher;
   if (settings.kubernetes.has_value()) {
     const auto& cluster = settings.config.kubernetes();
@@ -308,7 +334,7 @@ absl::Status Run(const Settings& settings) {
         .config_map = cluster.roots_config_map(),
         .webhooks = settings.webhook.has_value() ? cluster.webhook_configuration() : "",
         .ignored_namespaces = {},
-        .leads = [&lease] { return lease == nullptr || lease->leads(); }});
+        .leads = leads});
   }
 
   // The root's replacement.
@@ -330,6 +356,7 @@ absl::Status Run(const Settings& settings) {
                              },
                          .renew_serving = [&] { serving->RenewNow(); },
                          .metrics = &metrics.AddShard(),
+                         .may_start = [&] { return MayRotate(lease.get(), settings); },
                          // Twice: once may just have passed when the new root came. And nobody
                          // asks more often than a federation does, whatever the hint says.
                          .publish = settings.federation.endpoint.address.has_value()
@@ -344,7 +371,11 @@ absl::Status Run(const Settings& settings) {
                                       base::Log(base::LogLevel::kWarning, "ca", made.message());
                                     }
                                   }});
-  event::Timer rotation_timer(*loop, [&] { rotation.Tick(); });
+  loop_metrics.SetLeads(leads());
+  event::Timer rotation_timer(*loop, [&] {
+    loop_metrics.SetLeads(leads());
+    rotation.Tick();
+  });
   rotation_timer.StartRepeating(kRotationInterval);
 
   // What people and Prometheus ask.

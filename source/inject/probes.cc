@@ -48,6 +48,7 @@ bool IsElsewhere(const Json& handler) { return !Text(handler, "host").empty(); }
 Json HttpCheck(const Json& handler, int64_t port) {
   Json check = {{"port", port}};
   const std::string path = Text(handler, "path");
+  if (Text(handler, "scheme") == "HTTPS") check["scheme"] = "HTTPS";
   check["path"] = path.empty() ? "/" : path[0] == '/' ? path : absl::StrCat("/", path);
   const Json* headers = Find(handler, "httpHeaders");
   if (headers == nullptr || !headers->is_array()) return check;
@@ -104,10 +105,6 @@ class Rewriter {
       if (absl::string_view(kind) == "grpc") {
         check["grpc"] = {{"port", port}, {"service", Text(*handler, "service")}};
       } else if (absl::string_view(kind) == "tcpSocket") {
-        check["tcpSocket"] = {{"port", port}};
-      } else if (Text(*handler, "scheme") == "HTTPS") {
-        warnings_.push_back(absl::StrCat(where, ": an HTTPS probe becomes a check that port ", port,
-                                         " accepts connections"));
         check["tcpSocket"] = {{"port", port}};
       } else {
         check["httpGet"] = HttpCheck(*handler, port);

@@ -49,7 +49,7 @@ inline std::vector<std::string> ServerAlpn(mesh::Protocol protocol, Links links,
   const bool link = links == Links::kOffered && absl::c_linear_search(offered, kLinkAlpn);
   if (link) agreed.emplace_back(kLinkAlpn);
   if (protocol == mesh::Protocol::kTcp) return agreed;
-  agreed.insert(agreed.end(), {"istio-h2", "istio-http/1.1", "h2", "http/1.1"});
+  agreed.insert(agreed.end(), {"istio-h2", "istio-http/1.1", "istio-http/1.0", "h2", "http/1.1"});
   return agreed;
 }
 

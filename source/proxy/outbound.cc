@@ -226,7 +226,10 @@ void OutboundSession::CutOff(const absl::Status& status) {
 absl::optional<uint64_t> OutboundSession::HashKey(const StoredRequest* request) const {
   const mesh::TrafficPolicy& policy = port_->policy();
   if (policy.balancer != mesh::Balancer::kConsistentHash) return absl::nullopt;
-  if (policy.hash_header.empty()) return mesh::Hash(remote_.IpString());
+  if (policy.hash_header.empty()) {
+    // Every workload's application is at a loopback address, where it does not come captured.
+    return mesh::Hash(remote_.IsLoopback() ? worker_.options.workload : remote_.IpString());
+  }
   if (request == nullptr) return absl::nullopt;
   for (const http::Header& header : request->headers()) {
     if (absl::EqualsIgnoreCase(header.name, policy.hash_header)) return mesh::Hash(header.value);

@@ -15,7 +15,9 @@ constexpr int kMaxProbes = 256;
 
 absl::Status ReadHttp(const config::v1::ApplicationProbe::HttpGet& from, const std::string& field,
                       ApplicationProbe& to) {
-  to.check = ApplicationProbe::Check::kHttp;
+  to.check = from.scheme() == config::v1::ApplicationProbe::HttpGet::HTTPS
+                 ? ApplicationProbe::Check::kHttps
+                 : ApplicationProbe::Check::kHttp;
   if (!from.path().empty()) to.target = from.path();
   std::string head;
   if (to.target[0] != '/' || !http::WriteRequestLine("GET", to.target, head)) {

@@ -18,13 +18,13 @@ class SidecarConfig;
 namespace kith::sidecar {
 
 struct ApplicationProbe {
-  enum class Check : uint8_t { kHttp, kTcp, kGrpc };
+  enum class Check : uint8_t { kHttp, kHttps, kTcp, kGrpc };
   std::string path;  // At the monitoring port.
   absl::Duration timeout = absl::Seconds(1);
   Check check = Check::kTcp;
   uint16_t port = 0;
-  std::string target = "/";                                  // Of kHttp.
-  std::vector<std::pair<std::string, std::string>> headers;  // Of kHttp.
+  std::string target = "/";                                  // Of kHttp and kHttps.
+  std::vector<std::pair<std::string, std::string>> headers;  // Likewise.
   std::string service;                                       // Of kGrpc.
 };
 

@@ -12,6 +12,7 @@
 #include "source/http/http1_parser.h"
 #include "source/http/serialize.h"
 #include "source/net/socket_stream.h"
+#include "source/tls/tls_stream.h"
 
 namespace kith::sidecar {
 namespace {
@@ -27,6 +28,18 @@ http::EmbeddedResponse Failure(const ApplicationProbe& probe, absl::string_view 
   return {.status = kFailed,
           .body = absl::StrCat("port ", probe.port, " of the application: ", why, "\n"),
           .headers = {}};
+}
+
+// Null where nothing is asked over TLS.
+absl::StatusOr<std::shared_ptr<const tls::UpstreamContext>> TlsFor(
+    const std::vector<ApplicationProbe>& probes) {
+  const bool any = std::any_of(probes.begin(), probes.end(), [](const ApplicationProbe& each) {
+    return each.check == ApplicationProbe::Check::kHttps;
+  });
+  if (!any) return nullptr;
+  tls::UpstreamContext::Options options;
+  options.check = tls::ServerCheck::kSkip;
+  return tls::UpstreamContext::Create(options);
 }
 
 std::string RequestFor(const ApplicationProbe& probe, const base::SocketAddress& application) {
@@ -97,10 +110,29 @@ class ApplicationProbes::Attempt final : public net::StreamHandler, public http:
  private:
   void OnConnected(absl::StatusOr<std::unique_ptr<net::Stream>> stream) {
     if (!stream.ok()) return End(Failure(probe_, stream.status().message()));
+    if (probe_.check == ApplicationProbe::Check::kHttps) return StartTls(*std::move(stream));
     stream_ = *std::move(stream);
     if (probe_.check == ApplicationProbe::Check::kTcp) {
       return End({.body = "the application accepts connections\n", .headers = {}});
     }
+    Ask();
+  }
+
+  void StartTls(std::unique_ptr<net::Stream> transport) {
+    if (!probes_.tls_.ok()) return End(Failure(probe_, probes_.tls_.status().message()));
+    tls::TlsStream::ClientOptions options;
+    options.upstream = *probes_.tls_;
+    options.alpn = {"http/1.1"};
+    options.handshake_timeout = probe_.timeout;
+    stream_ = tls::TlsStream::Connect(std::move(transport), std::move(options),
+                                      [this](const tls::HandshakeResult& result) {
+                                        if (result.status.ok()) return Ask();
+                                        End(Failure(probe_, result.status.message()));
+                                      });
+  }
+
+  void Ask() {
+    if (over_) return;
     stream_->SetHandler(this);
     parser_.ExpectResponse({});
     stream_->Write(RequestFor(probe_, address_));
@@ -132,7 +164,11 @@ class ApplicationProbes::Attempt final : public net::StreamHandler, public http:
 
 ApplicationProbes::ApplicationProbes(event::Loop& loop, std::vector<ApplicationProbe> probes,
                                      Target target)
-    : loop_(loop), probes_(std::move(probes)), target_(std::move(target)), grpc_(loop) {}
+    : loop_(loop),
+      probes_(std::move(probes)),
+      target_(std::move(target)),
+      tls_(TlsFor(probes_)),
+      grpc_(loop) {}
 
 ApplicationProbes::~ApplicationProbes() = default;
 

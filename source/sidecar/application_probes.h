@@ -10,10 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "source/event/loop.h"
 #include "source/http/embedded_message.h"
 #include "source/sidecar/application_probe.h"
 #include "source/sidecar/grpc_health.h"
+#include "source/tls/upstream_context.h"
 
 namespace kith::sidecar {
 
@@ -38,6 +40,8 @@ class ApplicationProbes {
   event::Loop& loop_;
   const std::vector<ApplicationProbe> probes_;
   const Target target_;
+  // Of HTTPS: no certificate is asked for a name, none is shown.
+  const absl::StatusOr<std::shared_ptr<const tls::UpstreamContext>> tls_;
   std::list<std::unique_ptr<Attempt>> attempts_;
   GrpcHealth grpc_;
 };

@@ -315,6 +315,12 @@ constexpr Family kXdsConnections{"kith_xds_connections",
                                  "Sidecars connected for configuration.",
                                  None(),
                                  {}};
+constexpr Family kLeader{
+    "kith_leader",
+    MetricType::kGauge,
+    "1 when this control plane acts where one of several must: it holds the Lease, or needs none.",
+    None(),
+    {}};
 constexpr Family kXdsPushes{"kith_xds_pushes_total",
                             MetricType::kCounter,
                             "Responses sent to sidecars, by type.",
@@ -443,6 +449,7 @@ absl::Span<const Family* const> AllFamilies() {
       &kCaBundleGeneration,
       &kTokenChecks,
       &kXdsConnections,
+      &kLeader,
       &kXdsPushes,
       &kXdsAcks,
       &kXdsNacks,

@@ -81,6 +81,7 @@ extern const Family kCaRotationAdvised;
 extern const Family kCaBundleGeneration;
 extern const Family kTokenChecks;
 extern const Family kXdsConnections;
+extern const Family kLeader;
 extern const Family kXdsPushes;
 extern const Family kXdsAcks;
 extern const Family kXdsNacks;

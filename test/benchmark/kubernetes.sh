@@ -5,14 +5,14 @@ usage() {
   cat <<'USAGE'
 usage: test/benchmark/kubernetes.sh [PODS [SERVICES [SIDECARS [CHANGES]]]]
 
-A control plane beside an API server of the tests (test/integration/fake_kubernetes_scale.py) with so many
-pods, Services and EndpointSlices (10000, 2000). Then so many discovery clients (200), which speak what
-sidecars speak and acknowledge at once, subscribe to one Service each of 20; and so many times (50) an
-EndpointSlice of one of these changes. Printed are the control plane's memory and time to be ready, and
-the time from the API server's event to each client's acknowledgement. Clients and API server run on the
-same cores, in Python: their own time is in the figures.
+A control plane beside an API server of the tests (test/integration/fake_kubernetes.py) with so many
+pods, Services and EndpointSlices (10000, 2000). Then so many sidecars (200, of 15 to 18 MiB each), each
+of which calls one Service of 20; and so many times (50) an EndpointSlice of one of these changes.
+Printed are memory, the time to be ready, and the time from the API server's event until the control
+plane has counted each sidecar's acknowledgement. All run on the same cores, the API server in Python:
+their own time is in the figures. Ends only what it started.
 
-Needs: bazel build //source/controlplane:kith-controlplane //source/ctl:kithctl
+Needs: bazel build //source/controlplane:kith-controlplane //source/sidecar:kith-sidecar //source/ctl:kithctl
 USAGE
 }
 case "${1:-}" in

@@ -1,73 +1,21 @@
 """See kubernetes.sh."""
 
+import http.client
 import pathlib
-import queue
+import re
 import statistics
-import subprocess
 import sys
-import tempfile
-import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 
-import grpc  # noqa: E402
 import kubernetes_test as cluster  # noqa: E402
 import mesh  # noqa: E402
 
-API = mesh.ROOT / "api"
-METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
-SERVICE_TYPE = "type.googleapis.com/kith.mesh.v1.Service"
 SUBSCRIBED = 20  # Services that change.
-
-
-def messages(directory):
-    """The generated Python of the discovery protocol."""
-    protos = ["envoy/service/discovery/v3/discovery.proto", "envoy/config/core/v3/base.proto",
-              "google/rpc/status.proto"]
-    subprocess.run(["protoc", "-I", API, "-I", "/usr/include", f"--python_out={directory}",
-                    *(API / proto for proto in protos)], check=True)
-    sys.path.insert(0, directory)
-    import google
-    google.__path__.append(str(pathlib.Path(directory) / "google"))
-    from envoy.service.discovery.v3 import discovery_pb2
-    return discovery_pb2
-
-
-class Client:
-    """What a sidecar is to the control plane: one stream, one subscription, an answer to each."""
-
-    def __init__(self, types, net, number, host, credentials):
-        self.types, self.host = types, host
-        self.acknowledged = queue.Queue()  # Times.
-        self._out = queue.Queue()
-        token = cluster.token(name=f"client-{number}")
-        net.api.reviews[token] = cluster.account("demo", "client")
-        options = [("grpc.ssl_target_name_override", "kith-controlplane"),
-                   ("grpc.use_local_subchannel_pool", 1)]
-        self.channel = grpc.secure_channel(f"127.0.0.1:{net.port}", credentials, options)
-        call = self.channel.stream_stream(
-            METHOD, request_serializer=types.DeltaDiscoveryRequest.SerializeToString,
-            response_deserializer=types.DeltaDiscoveryResponse.FromString)
-        first = types.DeltaDiscoveryRequest(type_url=SERVICE_TYPE, resource_names_subscribe=[host])
-        first.node.metadata.update({"workload": f"client-{number}", "labels": {"app": "client"}})
-        self._out.put(first)
-        self.stream = call(iter(self._out.get, None),
-                           metadata=[("authorization", f"Bearer {token}")])
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self):
-        try:
-            for response in self.stream:
-                self._out.put(self.types.DeltaDiscoveryRequest(
-                    type_url=response.type_url, response_nonce=response.nonce))
-                self.acknowledged.put(time.perf_counter())
-        except grpc.RpcError:
-            pass
-
-    def close(self):
-        self._out.put(None)
-        self.channel.close()
+AT_ONCE = 10  # Sidecars that start.
+GIVEN_UP = 60  # Seconds for one change.
+ACKS = re.compile(rb'^kith_xds_acks_total\{[^}]*Service"[^}]*\} (\d+)', re.MULTILINE)
 
 
 def address(number):
@@ -92,28 +40,65 @@ def populate(api, pods, services):
         api.put("pods", cluster.pod(f"pod-{i}", f"svc-{i % services}", address(i)))
 
 
-def memory(net):
+def memory(pid):
     """(resident, highest) in MiB."""
     found = dict(line.split(":", 1) for line in pathlib.Path(
-        f"/proc/{net.control_plane.pid}/status").read_text().splitlines())
+        f"/proc/{pid}/status").read_text().splitlines())
     return tuple(round(int(found[key].split()[0]) / 1024) for key in ("VmRSS", "VmHWM"))
 
 
-def measure(net, clients, services, changes):
-    """Milliseconds from each change's event to each acknowledgement."""
+class Acknowledgements:
+    """What the control plane has counted, read over one connection."""
+
+    def __init__(self, port):
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+
+    def count(self):
+        self._connection.request("GET", "/metrics")
+        found = ACKS.search(self._connection.getresponse().read())
+        return int(found.group(1)) if found else 0
+
+    def settle(self):
+        """The count, once it has been the same for a second."""
+        last, since = self.count(), time.monotonic()
+        while time.monotonic() < since + 1:
+            time.sleep(0.05)
+            if (now := self.count()) != last:
+                last, since = now, time.monotonic()
+        return last
+
+
+def connect(net, sidecars):
+    """Whole sidecars, each of which calls one of the Services that change."""
+    for begin in range(0, sidecars, AT_ONCE):
+        some = [net.add(f"client-{i}", outbound=[(f"svc-{i % SUBSCRIBED}.demo.svc.cluster.local", 80)],
+                        start=False) for i in range(begin, min(begin + AT_ONCE, sidecars))]
+        for each in some:
+            each.start()
+        for each in some:
+            each.await_ready()
+
+
+def measure(net, acknowledgements, sidecars, services, changes):
+    """Milliseconds from each change's event until each acknowledgement is counted."""
     times = []
     for i in range(changes):
-        service = f"svc-{i % SUBSCRIBED}"
-        listening = [c for c in clients if c.host.startswith(f"{service}.")]
-        for client in listening:
-            while not client.acknowledged.empty():
-                client.acknowledged.get()
-        begin = time.perf_counter()
+        service = i % SUBSCRIBED
+        expected = len(range(service, sidecars, SUBSCRIBED))
         # One endpoint fewer, or again all.
-        pods = range(i % SUBSCRIBED, 5 * services, services)[(i // SUBSCRIBED + 1) % 2:]
-        net.api.put("endpointslices", slice_of(service, pods))
-        for client in listening:
-            times.append(1000 * (client.acknowledged.get(timeout=60) - begin))
+        pods = range(service, 5 * services, services)[(i // SUBSCRIBED + 1) % 2:]
+        before = acknowledgements.count()
+        begin = time.perf_counter()
+        net.api.put("endpointslices", slice_of(f"svc-{service}", pods))
+        seen = 0
+        while seen < expected:
+            time.sleep(0.003)
+            now = acknowledgements.count() - before
+            passed = time.perf_counter() - begin
+            times += [1000 * passed] * (now - seen)
+            seen = now
+            assert passed < GIVEN_UP, f"svc-{service}: {seen} of {expected} acknowledged"
+        assert seen == expected, f"svc-{service}: {seen} acknowledged, {expected} have it"
         time.sleep(0.2)
     return sorted(times)
 
@@ -121,10 +106,9 @@ def measure(net, clients, services, changes):
 def main():
     pods, services, sidecars, changes = (
         [int(each) for each in sys.argv[1:]] + [10000, 2000, 200, 50][len(sys.argv) - 1:])
-    with tempfile.TemporaryDirectory() as directory, cluster.Cluster() as net:
-        types = messages(directory)
+    with cluster.Cluster() as net:
         populate(net.api, pods, services)
-        print(f"{pods} pods, {services} Services and EndpointSlices")
+        print(f"{pods} pods, {services} Services and EndpointSlices", flush=True)
         begin = time.perf_counter()
         net.control_plane = mesh.Process(
             "controlplane", [mesh.CONTROL_PLANE, "--config", net.control_plane_config],
@@ -132,20 +116,20 @@ def main():
         mesh.await_true("the control plane is ready", lambda: mesh.request(
             net.metrics_port, "/healthz/ready").status == 200, 120)
         print(f"ready after {time.perf_counter() - begin:.1f} s; "
-              "memory %d MiB, at most %d" % memory(net))
-        credentials = grpc.ssl_channel_credentials(
-            (net.state / "root-cert.pem").read_bytes())
-        clients = [Client(types, net, i, f"svc-{i % SUBSCRIBED}.demo.svc.cluster.local", credentials)
-                   for i in range(sidecars)]
-        for client in clients:
-            client.acknowledged.get(timeout=60)
-        print(f"{sidecars} clients connected; memory %d MiB, at most %d" % memory(net))
-        times = measure(net, clients, services, changes)
+              "memory %d MiB, at most %d" % memory(net.control_plane.pid), flush=True)
+        begin = time.perf_counter()
+        connect(net, sidecars)
+        acknowledgements = Acknowledgements(net.metrics_port)
+        acknowledgements.settle()
+        each = [memory(workload.process.pid)[0] for workload in net.workloads]
+        print(f"{sidecars} sidecars connected after {time.perf_counter() - begin:.0f} s, of "
+              f"{min(each)} to {max(each)} MiB, {sum(each)} together; "
+              "memory %d MiB, at most %d" % memory(net.control_plane.pid), flush=True)
+        times = measure(net, acknowledgements, sidecars, services, changes)
         print(f"{changes} changes, {len(times)} acknowledgements: p50 "
               f"{statistics.median(times):.0f} ms, p99 {times[int(len(times) * 0.99)]:.0f} ms, "
-              f"longest {times[-1]:.0f} ms; memory %d MiB, at most %d" % memory(net))
-        for client in clients:
-            client.close()
+              f"longest {times[-1]:.0f} ms; memory %d MiB, at most %d" %
+              memory(net.control_plane.pid))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ class RootRotationTest : public CaFixture {
                                   },
                               .renew_serving = [this] { ++served_anew_; },
                               .clock = &clock_,
+                              .may_start = [this] { return may_start_; },
                               .publish = publish_});
   }
 
@@ -87,6 +88,7 @@ class RootRotationTest : public CaFixture {
   std::vector<mesh::v1::TrustBundle> bundles_;
   int served_anew_ = 0;
   absl::Duration publish_ = absl::ZeroDuration();
+  absl::Status may_start_;
   std::unique_ptr<CertificateAuthority> authority_;
   std::unique_ptr<RootRotation> rotation_;
 };
@@ -221,6 +223,17 @@ TEST_F(RootRotationTest, BeginsByItselfWhenAThirdOfTheRootsLifeIsLeft) {
   rotation_->Tick();
   EXPECT_EQ(Phase(), RotationPhase::kIdle);
   clock_.Advance(absl::Hours(24 * 2));
+  rotation_->Tick();
+  EXPECT_EQ(Phase(), RotationPhase::kAdding);
+}
+
+TEST_F(RootRotationTest, BeginsOnlyWhereItMay) {
+  may_start_ = absl::FailedPreconditionError("start: another control plane leads");
+  EXPECT_EQ(Begin(), may_start_);
+  clock_.Advance(absl::Hours(24 * 201));
+  EXPECT_EQ(Settled(), RotationPhase::kIdle);
+  may_start_ = absl::OkStatus();
+  clock_.Advance(absl::Minutes(2));
   rotation_->Tick();
   EXPECT_EQ(Phase(), RotationPhase::kAdding);
 }

@@ -18,6 +18,7 @@ import urllib.parse
 
 # The collections there are, by their path.
 COLLECTIONS = {
+    "nodes": "/api/v1/nodes",
     "pods": "/api/v1/pods",
     "services": "/api/v1/services",
     "endpointslices": "/apis/discovery.k8s.io/v1/endpointslices",

@@ -42,8 +42,9 @@ def request_fields(method="GET", path="/", authority="echo", extra=()):
 class Http2Client:
     """One connection, one request at a time."""
 
-    def __init__(self, port, timeout=20):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    def __init__(self, port=0, timeout=20, connection=None):
+        """connection: in place of one to the port, for example over TLS."""
+        self.socket = connection or socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self.stream = self.socket.makefile("rb")
         self.socket.sendall(PREFACE + frame(SETTINGS, 0, 0, struct.pack("!HI", 4, 1 << 20))
                             + frame(WINDOW_UPDATE, 0, 0, struct.pack("!I", 1 << 30)))

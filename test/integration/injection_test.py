@@ -13,6 +13,7 @@ import subprocess
 import unittest
 
 import jsonpatch
+import kubernetes_shapes
 import mesh
 import yaml
 
@@ -109,6 +110,8 @@ class InjectionTest(unittest.TestCase):
                     continue
                 result = inject("-f", path)
                 results = result["items"] if result["kind"] == "List" else [result]
+                for obj in filter(pods, results):
+                    kubernetes_shapes.check(obj)
                 made = [pod for obj in results for pod in pods(obj)]
                 self.assertEqual([canonical(pod) for pod in made],
                                  [canonical(pod) for pod in afters])
@@ -144,41 +147,70 @@ class InjectionTest(unittest.TestCase):
         self.assertEqual(list(yaml.safe_load_all(again.stdout)),
                          list(yaml.safe_load_all(path.read_text())))
 
-    def test_the_injected_container_starts_and_gets_its_identity(self):
-        pod = inject("-f", CORPUS / "probes-several-containers.yaml")
+    def start(self, shape, name, port):
+        """The sidecar of an injected shape as the kubelet would start it; its application's ports
+        are all this one."""
+        pod = inject("-f", CORPUS / f"{shape}.yaml")
         container = next(c for c in pod["spec"]["initContainers"] if c["name"] == "kith-sidecar")
         # What the kubelet does: fields of the pod, then references among variables.
-        values = {"POD_NAME": "several-1", "POD_NAMESPACE": "demo", "SERVICE_ACCOUNT": "app"}
+        values = {"POD_NAME": name, "POD_NAMESPACE": "demo", "SERVICE_ACCOUNT": "app"}
         text = next(v["value"] for v in container["env"] if v["name"] == "KITH_CONFIG")
-        for name, value in values.items():
-            text = text.replace(f"$({name})", value)
+        for variable, value in values.items():
+            text = text.replace(f"$({variable})", value)
         config = json.loads(text)
-        workload = self.plane.add("several-1", "app", outbound=[("x.demo.svc.cluster.local", 80)],
+        workload = self.plane.add(name, "app", outbound=[("x.demo.svc.cluster.local", 80)],
                                   start=False)
+        # This machine's paths and ports in place of the pod's.
+        config["controlPlane"] = {"address": f"127.0.0.1:{self.plane.port}",
+                                  "serverName": "kith-controlplane",
+                                  "trustBundleFile": str(self.plane.state / "root-cert.pem"),
+                                  "tokenFile": str(workload.token_path)}
+        config["identity"]["cache"]["directory"] = str(workload.directory / "identity")
+        config["capture"] = {"outbound": f"127.0.0.1:{mesh.free_port()}"}
+        config["admin"]["socket"] = str(workload.socket)
+        config["observability"]["address"] = f"127.0.0.1:{workload.metrics_port}"
+        for probe in config["applicationProbes"]:
+            for check in ("httpGet", "tcpSocket"):
+                if check in probe:
+                    probe[check]["port"] = port
+        os.environ["KITH_CONFIG"] = json.dumps(config)
+        workload.process = mesh.Process(
+            f"sidecar-env-{name}", [mesh.SIDECAR, *container["args"]], self.plane.directory)
+        subprocess.run([mesh.SIDECAR, "wait", "--address", f"127.0.0.1:{workload.metrics_port}",
+                        "--timeout", "20"], check=True, timeout=30)
+        return workload
+
+    def test_the_injected_container_starts_and_gets_its_identity(self):
         with mesh.socket.create_server(("127.0.0.1", 0)) as application:
-            # This machine's paths and ports in place of the pod's.
-            config["controlPlane"] = {"address": f"127.0.0.1:{self.plane.port}",
-                                      "serverName": "kith-controlplane",
-                                      "trustBundleFile": str(self.plane.state / "root-cert.pem"),
-                                      "tokenFile": str(workload.token_path)}
-            config["identity"]["cache"]["directory"] = str(workload.directory / "identity")
-            config["capture"] = {"outbound": f"127.0.0.1:{mesh.free_port()}"}
-            config["admin"]["socket"] = str(workload.socket)
-            config["observability"]["address"] = f"127.0.0.1:{workload.metrics_port}"
-            for probe in config["applicationProbes"]:
-                for check in ("httpGet", "tcpSocket"):
-                    if check in probe:
-                        probe[check]["port"] = application.getsockname()[1]
-            os.environ["KITH_CONFIG"] = json.dumps(config)
-            workload.process = mesh.Process(
-                "sidecar-env", [mesh.SIDECAR, *container["args"]], self.plane.directory)
-            subprocess.run([mesh.SIDECAR, "wait", "--address", f"127.0.0.1:{workload.metrics_port}",
-                            "--timeout", "20"], check=True, timeout=30)
+            workload = self.start("probes-several-containers", "several-1",
+                                  application.getsockname()[1])
             self.assertEqual(workload.status()["workload"]["name"], "several-1")
             probe = mesh.request(workload.metrics_port, "/app-health/other/livez")
             self.assertEqual(probe.status, 200)
         gone = mesh.request(workload.metrics_port, "/app-health/other/livez")
         self.assertEqual(gone.status, 500)
+        self.assertEqual(workload.process.end(), 0)
+
+    def test_an_https_probe_asks_the_application_over_tls_whatever_it_shows(self):
+        certificate, key = (self.plane.directory / name for name in ("app.pem", "app-key.pem"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
+                        "-subj", "/CN=another.example", "-keyout", key, "-out", certificate],
+                       check=True, capture_output=True)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate, key)
+
+        def application(connection):
+            with context.wrap_socket(connection, server_side=True) as tls:
+                path = tls.recv(4096).split()[1]
+                status = b"204 Ready" if path == b"/ready" else b"503 Not Alive"
+                tls.sendall(b"HTTP/1.1 " + status + b"\r\nConnection: close\r\n\r\n")
+
+        workload = self.start("probes-https", "https-1", self.plane.server(application))
+
+        def status(probe):
+            return mesh.request(workload.metrics_port, f"/app-health/app/{probe}").status
+
+        self.assertEqual((status("readyz"), status("livez")), (204, 503))
         self.assertEqual(workload.process.end(), 0)
 
 

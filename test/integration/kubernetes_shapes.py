@@ -7,7 +7,10 @@ import re
 
 import kubernetes.client as shapes
 
-LATER = {("V1Container", "restartPolicy"): str}  # 1.28: native sidecars.
+LATER = {
+    ("V1Container", "restartPolicy"): str,  # 1.28: native sidecars.
+    ("V1PodSpec", "os"): dict,  # 1.23
+}
 # Of other projects: only that they are objects with a name.
 FOREIGN = {"PodMonitor"}
 SCALARS = {"str": str, "int": int, "bool": bool, "float": (int, float), "datetime": str}

@@ -11,6 +11,7 @@ import tempfile
 import time
 import unittest
 
+import locality_test
 import mesh
 from fake_kubernetes import FakeKubernetes
 
@@ -245,6 +246,27 @@ class KubernetesTest(unittest.TestCase):
         workload.await_ready()
         audit = (self.cluster.state / "audit.jsonl").read_text()
         self.assertIn('"caller":"demo/web pod web-1"', audit)
+        # Nor may it say that it is another pod.
+        other = self.cluster.add("web-2", "web", inbound=[(8080, "TCP")], start=False)
+        other.token_path.write_text(bound)
+        other.start()
+        mesh.await_true("it is refused", lambda: "web-2 is not the name of the pod demo/web-1"
+                        in self.cluster.control_plane.log())
+
+    def test_a_workload_is_where_its_node_is(self):
+        near, far = (self.cluster.server(locality_test.answering(name)) for name in (b"near", b"far"))
+        self.api.put("nodes", {"metadata": {"name": "n1", "labels": {
+            "topology.kubernetes.io/region": "eu", "topology.kubernetes.io/zone": "1"}}})
+        frontend = pod("frontend", "frontend", "127.0.0.1", {"sidecar.kith.dev/status": "{}"})
+        frontend["spec"]["nodeName"] = "n1"
+        self.api.put("pods", frontend)
+        self.cluster.write("near.yaml", locality_test.entry(
+            {"us/1": far, "eu/1": near}, "{loadBalancer: {simple: ROUND_ROBIN}, outlierDetection: {}}"))
+        self.cluster.start()
+        port = self.cluster.add("frontend", outbound=[(locality_test.HOST, 80)]).outbound[
+            locality_test.HOST]
+        mesh.await_true("the way", lambda: mesh.request(port).status == 200)
+        self.assertEqual({mesh.request(port).body for _ in range(6)}, {b"near"})
 
     def test_roots_and_ca_bundle_are_kept(self):
         for name in ("demo", "shop"):

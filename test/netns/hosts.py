@@ -46,17 +46,19 @@ class Hosts:
     def ip(self, host, v6=False):
         return f"fd77::{NUMBERS[host]}" if v6 else f"10.77.0.{NUMBERS[host]}"
 
-    def command(self, host, *command, user=0):
-        """The command line that runs a command on a host, as a user."""
+    def command(self, host, *command, user=0, capabilities=()):
+        """The command line that runs a command on a host, as a user with these capabilities."""
         as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+        for each in capabilities:
+            as_user += [f"--inh-caps=+{each}", f"--ambient-caps=+{each}"]
         return ["ip", "netns", "exec", self.namespace(host), *(as_user if user else []),
                 *map(str, command)]
 
     def run(self, host, *command, user=0, **options):
         return run(*self.command(host, *command, user=user), **options)
 
-    def start(self, name, host, *command, user=0):
-        process = Process(name, self.command(host, *command, user=user), self.directory)
+    def start(self, name, host, *command, **who):
+        process = Process(name, self.command(host, *command, **who), self.directory)
         self.processes.append(process)
         return process
 
@@ -148,7 +150,7 @@ registry: {{directory: {self.config}}}
         done = run(KITHCTL, "-o", "json", "--control-plane", self.socket, *arguments)
         return json.loads(done.stdout)
 
-    def add(self, host, unknown="PASS_THROUGH", capture=()):
+    def add(self, host, unknown="PASS_THROUGH", capture=(), transparent=False):
         directory = self.directory / host
         directory.mkdir(exist_ok=True)
         token = directory / "token"
@@ -162,15 +164,17 @@ controlPlane:
   serverName: kith-controlplane
   trustBundleFile: {self.state}/root-cert.pem
   tokenFile: {token}
-capture: {{inbound: "[::]:15006", outbound: "[::]:15001", unknownDestinations: {unknown}}}
+capture: {{inbound: "[::]:15006", outbound: "[::]:15001", unknownDestinations: {unknown},
+  transparent: {json.dumps(transparent)}}}
 admin: {{socket: {directory}/admin.sock}}
 observability: {{address: "{self.hosts.ip(host)}:15020", accessLog: {directory}/access.log}}
 """)
         for path in (directory, token, config):
             shutil.chown(path, PROXY_UID, PROXY_UID)
-        self.hosts.run(host, SIDECAR, "capture", "apply", "--proxy-uid", PROXY_UID, *capture)
+        mode = ("--inbound-mode", "tproxy") if transparent else ()
+        self.hosts.run(host, SIDECAR, "capture", "apply", "--proxy-uid", PROXY_UID, *mode, *capture)
         sidecar = self.hosts.start(f"sidecar-{host}", host, SIDECAR, "--config", config,
-                                   user=PROXY_UID)
+                                   user=PROXY_UID, capabilities=["net_admin"] if transparent else [])
         self.sidecars[host] = sidecar
         await_true(f"the sidecar of {host} is ready", lambda: self.ready(host))
         return sidecar

@@ -116,6 +116,13 @@ TEST_F(ApplicationProbesTest, PassesTheApplicationsStatusOn) {
   EXPECT_EQ(Ask("/app-health/b/livez").status, 404);
 }
 
+TEST_F(ApplicationProbesTest, TakesNoAnswerInPlaintextForOneOverTls) {
+  Start({Probe("/app-health/a/readyz", ApplicationProbe::Check::kHttps, "/ready")});
+  const http::BlockingResponse refused = Ask("/app-health/a/readyz");
+  EXPECT_EQ(refused.status, 500);
+  EXPECT_THAT(refused.body, HasSubstr("handshake"));
+}
+
 TEST_F(ApplicationProbesTest, ConnectsForTcp) {
   ApplicationProbe closed = Probe("/app-health/a/livez", ApplicationProbe::Check::kTcp);
   closed.port = 1;

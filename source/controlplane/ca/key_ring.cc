@@ -133,7 +133,8 @@ absl::StatusOr<bool> KeyRing::Reload(absl::Time now) {
   if (signer.roots_pem != member.signer->roots_pem) {
     return absl::FailedPreconditionError(absl::StrCat(
         options_.configured.roots,
-        ": the roots are others; replace them by 'kithctl ca rotate start --root-file'"));
+        ": the roots are others; replace them by 'kithctl ca rotate start --root-file', or, where "
+        "several control planes sign by these files, restart each (docs/kubernetes.md)"));
   }
   if (options_.check) KITH_RETURN_IF_ERROR(options_.check(signer));
   member.signer = std::make_shared<const Signer>(std::move(signer));

@@ -34,17 +34,6 @@ Workload ToWorkload(const Caller& identity, const mesh::v1::NodeMetadata& metada
   return workload;
 }
 
-std::vector<std::string> AddressesOf(const Workload& workload) {
-  std::vector<std::string> addresses;
-  for (const auto& [ip, proven] : workload.captured) addresses.push_back(ip);
-  for (const auto& [port, address] : workload.inbound) {
-    // It was checked when the metadata was read.
-    const auto parsed = base::SocketAddress::Parse(address);
-    if (parsed.ok()) addresses.push_back(parsed->IpString());
-  }
-  return addresses;
-}
-
 bool SameEndpoint(const Workload& a, const Workload& b) {
   return a.service_account == b.service_account && a.labels == b.labels && a.inbound == b.inbound &&
          a.captured == b.captured;
@@ -210,9 +199,8 @@ bool Hub::TakeNode(Stream& stream, const envoy::config::core::v3::Node& node) {
     return false;
   }
   Workload workload = ToWorkload(stream.identity, *metadata, peer_ip);
-  if (options_.check_addresses != nullptr) {
-    const absl::Status owned =
-        options_.check_addresses(stream.identity, AddressesOf(workload), peer_ip);
+  if (options_.check_claims != nullptr) {
+    const absl::Status owned = options_.check_claims(stream.identity, workload, peer_ip);
     if (!owned.ok()) {
       base::Log(base::LogLevel::kWarning, "distribution", "a sidecar is refused",
                 {{"caller", stream.identity.ToString()},

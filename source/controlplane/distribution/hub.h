@@ -58,11 +58,11 @@ class Hub {
     absl::Duration gather = absl::Milliseconds(10);  // Changes within this time go out together.
     const base::Clock* clock = &base::Clock::System();
     HubObserver* observer = nullptr;  // Borrowed; none counts nothing.
-    // Whether a sidecar may say that it is at these addresses; `peer_ip` is where its stream comes
-    // from. Null: any may be said. An error ends the stream.
-    std::function<absl::Status(const Caller& caller, const std::vector<std::string>& addresses,
+    // Whether a sidecar may say this of itself; `peer_ip` is where its stream comes from. Null: it
+    // may. An error ends the stream.
+    std::function<absl::Status(const Caller& caller, const Workload& claimed,
                                const std::string& peer_ip)>
-        check_addresses = nullptr;
+        check_claims = nullptr;
   };
 
   Hub(event::Loop& loop, Options options);

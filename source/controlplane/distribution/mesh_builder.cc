@@ -95,6 +95,14 @@ void ApplyTls(const TrafficRule& rule, mesh::v1::Service& service) {
   }
 }
 
+// Unless a rule has chosen how to choose.
+void ChooseByClient(networking::v1::TrafficPolicy& policy) {
+  networking::v1::LoadBalancerSettings& balancer = *policy.mutable_load_balancer();
+  const bool chosen = balancer.has_consistent_hash() ||
+                      balancer.simple() != networking::v1::LoadBalancerSettings::UNSPECIFIED;
+  if (!chosen) balancer.mutable_consistent_hash()->set_use_source_ip(true);
+}
+
 std::map<uint32_t, uint32_t> TargetsOf(const ServiceDefinition& definition) {
   std::map<uint32_t, uint32_t> targets;
   for (const PortDefinition& port : definition.ports) {
@@ -175,6 +183,17 @@ MeshBuilder::Modes MeshBuilder::ModesOf(const std::string& name_space, const Lab
   return modes;
 }
 
+std::string MeshBuilder::WhereIs(const Workload& workload) const {
+  std::string locality = LocalityOf(workload.labels);
+  if (!locality.empty() || options_.locality_of == nullptr) return locality;
+  return options_.locality_of(workload.name_space, workload.name);
+}
+
+std::string MeshBuilder::WhereIs(const StaticWorkload& workload) const {
+  if (!workload.locality.empty() || options_.locality_of == nullptr) return workload.locality;
+  return options_.locality_of(workload.name_space, workload.name);
+}
+
 MeshBuilder::WorkloadView MeshBuilder::ConfigOf(const Workload& workload) const {
   WorkloadView view;
   mesh::v1::WorkloadConfig& config = view.config;
@@ -184,7 +203,7 @@ MeshBuilder::WorkloadView MeshBuilder::ConfigOf(const Workload& workload) const 
   }
   config.set_root_namespace(options_.root_namespace);
   config.set_path_normalization(options_.path_normalization);
-  config.set_locality(LocalityOf(workload.labels));
+  config.set_locality(WhereIs(workload));
   for (const uint32_t port : Http2PortsOf(workload, *state_, *placed_)) {
     config.add_http2_ports(port);
   }
@@ -254,7 +273,7 @@ void MeshBuilder::AddConnected(const ServiceDefinition& definition, const Target
   endpoint.set_workload(absl::StrCat(workload.name_space, "/", workload.name));
   endpoint.set_principal(
       PrincipalOf(options_.trust_domain, workload.name_space, workload.service_account));
-  endpoint.set_locality(LocalityOf(workload.labels));
+  endpoint.set_locality(WhereIs(workload));
   SetPortTls(plaintext_ports, endpoint);
   *service.add_endpoints() = std::move(endpoint);
 }
@@ -281,7 +300,7 @@ void MeshBuilder::AddStatic(const ServiceDefinition& definition, const Targets& 
         PrincipalOf(options_.trust_domain, workload.name_space, workload.service_account));
   }
   endpoint.set_weight(workload.weight);
-  endpoint.set_locality(workload.locality);
+  endpoint.set_locality(WhereIs(workload));
   SetPortTls(plaintext_ports, endpoint);
   *service.add_endpoints() = std::move(endpoint);
 }
@@ -349,9 +368,10 @@ mesh::v1::Service MeshBuilder::ServiceFor(const ServiceDefinition& definition) c
     added.set_number(port.number);
     added.set_name(port.name);
     added.set_protocol(ToProto(port.protocol));
+    if (rule != nullptr) *added.mutable_traffic_policy() = rule->For(port.number).policy;
+    if (definition.client_ip_affinity) ChooseByClient(*added.mutable_traffic_policy());
     if (rule == nullptr) continue;
     const TrafficRule::Settings& settings = rule->For(port.number);
-    *added.mutable_traffic_policy() = settings.policy;
     if (settings.tls != ClientTls::kOriginate) continue;
     *added.mutable_origination() = settings.origination;
     added.set_in_band_tls(ToProto(port.in_band_tls));

@@ -1,10 +1,11 @@
 // From the registry's documents and the connected workloads to the resources that sidecars receive.
-// Pure: no I/O, no clock; equal inputs give equal bytes.
+// Pure: no I/O, no clock; equal inputs, what locality_of answers among them, give equal bytes.
 // Threads: one. Owns: copies of what it was told.
 // Errors: a PeerAuthentication conflict between documents that select the same workload cannot be
 // seen before that workload is known: it gets STRICT, and WorkloadView says so in `problem`.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -25,6 +26,10 @@ struct MeshOptions {
   std::vector<std::string> trust_domain_aliases;
   std::string root_namespace = "istio-system";
   mesh::v1::PathNormalization path_normalization = mesh::v1::DECODE_AND_MERGE_SLASHES;
+  // The locality of a workload whose labels say none; empty when it is not known. Null: it never
+  // is.
+  std::function<std::string(const std::string& name_space, const std::string& name)> locality_of =
+      nullptr;
 };
 
 class MeshBuilder {
@@ -82,6 +87,9 @@ class MeshBuilder {
                     mesh::v1::Service& service) const;
   void AddStatic(const ServiceDefinition& definition, const Targets& targets,
                  const StaticWorkload& workload, mesh::v1::Service& service) const;
+
+  std::string WhereIs(const Workload& workload) const;
+  std::string WhereIs(const StaticWorkload& workload) const;
 
   const MeshOptions options_;
   std::shared_ptr<const MeshState> state_;

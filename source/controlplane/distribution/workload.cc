@@ -28,6 +28,17 @@ absl::Status Bad(absl::string_view field, absl::string_view problem) {
 
 }  // namespace
 
+std::vector<std::string> AddressesOf(const Workload& workload) {
+  std::vector<std::string> addresses;
+  for (const auto& [ip, proven] : workload.captured) addresses.push_back(ip);
+  for (const auto& [port, address] : workload.inbound) {
+    // It was checked when the metadata was read.
+    const auto parsed = base::SocketAddress::Parse(address);
+    if (parsed.ok()) addresses.push_back(parsed->IpString());
+  }
+  return addresses;
+}
+
 absl::StatusOr<mesh::v1::NodeMetadata> ParseMetadata(const google::protobuf::Struct& metadata,
                                                      absl::string_view peer_ip) {
   std::string json;

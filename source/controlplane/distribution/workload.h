@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -28,6 +29,9 @@ struct Workload {
   // that is proven wins over one that is not.
   std::map<std::string, bool> captured = {};
 };
+
+// Where it says that it is.
+std::vector<std::string> AddressesOf(const Workload& workload);
 
 // Strict: an unknown field, a bad value or too much of anything is refused. An inbound address that
 // names no interface (0.0.0.0, ::) gets the IP address that the stream comes from.

@@ -27,6 +27,7 @@ absl::Span<const ObjectSource::Kind> ObjectSource::Kind::All() {
       {"/api/v1/pods", "v1", "Pod"},
       {"/apis/discovery.k8s.io/v1/endpointslices", "discovery.k8s.io/v1", "EndpointSlice"},
       {"/api/v1/services", "v1", "Service"},
+      {"/api/v1/nodes", "v1", "Node"},
       {"/apis/security.istio.io/v1/authorizationpolicies", "security.istio.io/v1",
        "AuthorizationPolicy"},
       {"/apis/security.istio.io/v1/peerauthentications", "security.istio.io/v1",
@@ -175,15 +176,32 @@ Reflector::Handler ObjectSource::SlicesOf(const Kind& kind) {
   return handler;
 }
 
+// Nobody is told at once: what a node's labels say changes with its machine.
+Reflector::Handler ObjectSource::NodesOf(const Kind& kind) {
+  NodeBook* const nodes = options_.nodes;
+  Reflector::Handler handler;
+  handler.replaced = [this, &kind, nodes](const std::vector<Reflector::Object>& objects) {
+    nodes->Replace(objects);
+    shared_->SetListed(kind);
+  };
+  handler.changed = [nodes](const Reflector::Object& object) { nodes->Put(object); };
+  handler.removed = [nodes](const Reflector::Object& object) { nodes->Remove(object); };
+  return handler;
+}
+
+Reflector::Handler ObjectSource::HandlerOf(const Kind& kind) {
+  const absl::string_view name = kind.kind;
+  if (name == "EndpointSlice") return SlicesOf(kind);
+  return name == "Node" ? NodesOf(kind) : DocumentsOf(kind);
+}
+
 void ObjectSource::Start() {
   for (const Kind& kind : Kind::All()) {
     shared_->missing.insert(kind.kind);
     Reflector::Options options;
     options.client = options_.client;
     options.path = kind.path;
-    const bool slices = absl::string_view(kind.kind) == "EndpointSlice";
-    reflectors_.push_back(std::make_unique<Reflector>(std::move(options),
-                                                      slices ? SlicesOf(kind) : DocumentsOf(kind)));
+    reflectors_.push_back(std::make_unique<Reflector>(std::move(options), HandlerOf(kind)));
   }
 }
 

@@ -14,6 +14,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "source/controlplane/kubernetes/node_book.h"
 #include "source/controlplane/kubernetes/pod_book.h"
 #include "source/controlplane/kubernetes/reflector.h"
 #include "source/controlplane/kubernetes/slice_book.h"
@@ -28,8 +29,10 @@ class ObjectSource {
   using Documents = std::map<std::string, std::string>;
   struct Options {
     const kubernetes::ApiClient* client = nullptr;
-    PodBook* pods = nullptr;      // Kept as the pods are. Both must be there.
-    SliceBook* slices = nullptr;  // And as the EndpointSlices are.
+    // Kept as the pods, EndpointSlices and nodes are. All must be there.
+    PodBook* pods = nullptr;
+    SliceBook* slices = nullptr;
+    NodeBook* nodes = nullptr;
     // Called on the loop when the slices have changed.
     std::function<void()> slices_changed = nullptr;
     absl::Duration first_lists = absl::Seconds(60);
@@ -54,6 +57,8 @@ class ObjectSource {
   // What is done with one kind.
   Reflector::Handler DocumentsOf(const Kind& kind);
   Reflector::Handler SlicesOf(const Kind& kind);
+  Reflector::Handler NodesOf(const Kind& kind);
+  Reflector::Handler HandlerOf(const Kind& kind);
   void NoteChange();
   void Give();
 

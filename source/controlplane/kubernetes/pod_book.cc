@@ -20,77 +20,76 @@ absl::Status Refused(absl::string_view why) {
                 absl::StrCat("token: ", why));
 }
 
-}  // namespace
-
-std::pair<PodBook::Key, PodBook::Pod> PodBook::Read(const Json& pod) {
-  const Json* metadata = Find(&pod, "metadata");
-  const Json* spec = Find(&pod, "spec");
-  const Json* status = Find(&pod, "status");
-  Pod read;
-  read.uid = Text(metadata, "uid");
+KnownPod Read(const PodBook::Json& pod) {
+  const PodBook::Json* spec = Find(&pod, "spec");
+  const PodBook::Json* status = Find(&pod, "status");
+  KnownPod read;
+  read.uid = Text(Find(&pod, "metadata"), "uid");
   read.service_account = Text(spec, "serviceAccountName");
-  const Json* host_network = Find(spec, "hostNetwork");
+  read.node = Text(spec, "nodeName");
+  const PodBook::Json* host_network = Find(spec, "hostNetwork");
   read.host_network = host_network != nullptr && *host_network == true;
-  const Json* ips = Find(status, "podIPs");
+  const PodBook::Json* ips = Find(status, "podIPs");
   for (size_t i = 0; ips != nullptr && ips->is_array() && i < ips->size(); ++i) {
     read.ips.push_back(Text(&(*ips)[i], "ip"));
   }
   if (read.ips.empty()) read.ips.push_back(Text(status, "podIP"));
   read.ips.erase(std::remove(read.ips.begin(), read.ips.end(), ""), read.ips.end());
-  return {{Text(metadata, "namespace"), Text(metadata, "name")}, std::move(read)};
+  return read;
 }
 
-void PodBook::Put(const Json& pod) {
-  auto [key, read] = Read(pod);
-  const std::lock_guard<std::mutex> lock(mutex_);
-  pods_[std::move(key)] = std::move(read);
-}
+}  // namespace
 
-void PodBook::Remove(const Json& pod) {
-  const Key key = Read(pod).first;
-  const std::lock_guard<std::mutex> lock(mutex_);
-  pods_.erase(key);
-}
+PodBook::PodBook() : ObjectBook(&Read) {}
 
-void PodBook::Replace(const std::vector<Json>& pods) {
-  std::map<Key, Pod> fresh;
-  for (const Json& pod : pods) fresh.insert(Read(pod));
-  const std::lock_guard<std::mutex> lock(mutex_);
-  pods_ = std::move(fresh);
+std::string PodBook::NodeOf(const std::string& name_space, const std::string& pod) const {
+  return With([&](const Map& pods) {
+    const auto found = pods.find({name_space, pod});
+    return found == pods.end() ? std::string() : found->second.node;
+  });
 }
 
 absl::Status PodBook::CheckOwner(const Caller& caller, absl::string_view uid) const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  const auto found = pods_.find({caller.name_space, caller.pod});
-  const std::string name = absl::StrCat(caller.name_space, "/", caller.pod);
-  if (found == pods_.end()) return Refused(absl::StrCat("the cluster has no pod ", name));
-  if (!uid.empty() && !found->second.uid.empty() && found->second.uid != uid) {
-    return Refused(absl::StrCat("it is of an earlier pod ", name));
-  }
-  if (found->second.service_account != caller.service_account) {
-    return Refused(absl::StrCat("the pod ", name, " runs as another service account, ",
-                                found->second.service_account));
-  }
-  return absl::OkStatus();
+  return With([&](const Map& pods) {
+    const auto found = pods.find({caller.name_space, caller.pod});
+    const std::string name = absl::StrCat(caller.name_space, "/", caller.pod);
+    if (found == pods.end()) return Refused(absl::StrCat("the cluster has no pod ", name));
+    if (!uid.empty() && !found->second.uid.empty() && found->second.uid != uid) {
+      return Refused(absl::StrCat("it is of an earlier pod ", name));
+    }
+    if (found->second.service_account != caller.service_account) {
+      return Refused(absl::StrCat("the pod ", name, " runs as another service account, ",
+                                  found->second.service_account));
+    }
+    return absl::OkStatus();
+  });
+}
+
+absl::Status PodBook::CheckName(const Caller& caller, absl::string_view name) {
+  if (caller.pod.empty() || caller.pod == name) return absl::OkStatus();
+  return absl::PermissionDeniedError(absl::StrCat("node metadata: workload: ", name,
+                                                  " is not the name of the pod ", caller.name_space,
+                                                  "/", caller.pod));
 }
 
 absl::Status PodBook::CheckAddresses(const Caller& caller,
                                      const std::vector<std::string>& addresses,
                                      absl::string_view peer_ip) const {
   if (caller.pod.empty()) return absl::OkStatus();
-  const std::lock_guard<std::mutex> lock(mutex_);
-  const auto found = pods_.find({caller.name_space, caller.pod});
-  const bool known = found != pods_.end() && !found->second.ips.empty();
-  if (known && found->second.host_network) return absl::OkStatus();
-  for (const std::string& address : addresses) {
-    if (known ? absl::c_linear_search(found->second.ips, address) : address == peer_ip) continue;
-    const std::string what =
-        absl::StrCat("node metadata: ", address, " is ", known ? "no" : "not known as an",
-                     " address of the pod ", caller.name_space, "/", caller.pod);
-    return known ? absl::PermissionDeniedError(what)
-                 : absl::UnavailableError(absl::StrCat(what, " yet; try again"));
-  }
-  return absl::OkStatus();
+  return With([&](const Map& pods) {
+    const auto found = pods.find({caller.name_space, caller.pod});
+    const bool known = found != pods.end() && !found->second.ips.empty();
+    if (known && found->second.host_network) return absl::OkStatus();
+    for (const std::string& address : addresses) {
+      if (known ? absl::c_linear_search(found->second.ips, address) : address == peer_ip) continue;
+      const std::string what =
+          absl::StrCat("node metadata: ", address, " is ", known ? "no" : "not known as an",
+                       " address of the pod ", caller.name_space, "/", caller.pod);
+      return known ? absl::PermissionDeniedError(what)
+                   : absl::UnavailableError(absl::StrCat(what, " yet; try again"));
+    }
+    return absl::OkStatus();
+  });
 }
 
 absl::StatusOr<Caller> PodBindingVerifier::Verify(absl::string_view token) const {

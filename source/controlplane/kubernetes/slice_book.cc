@@ -1,5 +1,8 @@
 #include "source/controlplane/kubernetes/slice_book.h"
 
+#include <map>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "source/controlplane/registry/mesh_state.h"
 #include "source/kubernetes/json_read.h"
@@ -37,15 +40,12 @@ std::map<std::string, uint32_t> PortsOf(const Json& slice) {
   return ports;
 }
 
-}  // namespace
-
-std::pair<SliceBook::Key, SliceBook::Slice> SliceBook::Read(const Json& slice) {
+KnownSlice Read(const Json& slice) {
   const Json* metadata = Find(&slice, "metadata");
-  const std::string name_space = Text(metadata, "namespace");
   const std::string service = Text(Find(metadata, "labels"), "kubernetes.io/service-name");
-  Slice read;
+  KnownSlice read;
   if (!service.empty()) {
-    read.host = absl::StrCat(service, ".", name_space, ".svc.", kClusterDomain);
+    read.host = absl::StrCat(service, ".", Text(metadata, "namespace"), ".svc.", kClusterDomain);
   }
   const std::string family = Text(&slice, "addressType");
   read.v6 = family == "IPv6";
@@ -54,7 +54,7 @@ std::pair<SliceBook::Key, SliceBook::Slice> SliceBook::Read(const Json& slice) {
     if (family == "FQDN") break;
     const Json* conditions = Find(&each, "conditions");
     const Json* target = Find(&each, "targetRef");
-    Endpoint endpoint;
+    KnownSlice::Endpoint endpoint;
     endpoint.ready = Flag(conditions, "ready", true);
     endpoint.ending = !endpoint.ready && Flag(conditions, "serving", false) &&
                       Flag(conditions, "terminating", false);
@@ -66,40 +66,22 @@ std::pair<SliceBook::Key, SliceBook::Slice> SliceBook::Read(const Json& slice) {
     endpoint.placed.ip = addresses.front().get<std::string>();
     read.endpoints.push_back(std::move(endpoint));
   }
-  return {{name_space, Text(metadata, "name")}, std::move(read)};
+  return read;
 }
 
-void SliceBook::Put(const Json& slice) {
-  auto [key, read] = Read(slice);
-  const std::lock_guard<std::mutex> lock(mutex_);
-  slices_[std::move(key)] = std::move(read);
-}
-
-void SliceBook::Remove(const Json& slice) {
-  const Key key = Read(slice).first;
-  const std::lock_guard<std::mutex> lock(mutex_);
-  slices_.erase(key);
-}
-
-void SliceBook::Replace(const std::vector<Json>& slices) {
-  std::map<Key, Slice> fresh;
-  for (const Json& slice : slices) fresh.insert(Read(slice));
-  const std::lock_guard<std::mutex> lock(mutex_);
-  slices_ = std::move(fresh);
-}
-
-std::shared_ptr<const PlacedEndpoints> SliceBook::Snapshot() const {
+std::shared_ptr<const PlacedEndpoints> Gather(const SliceBook::Map& slices) {
   auto placed = std::make_shared<PlacedEndpoints>();
-  const std::lock_guard<std::mutex> lock(mutex_);
   std::map<std::string, bool> any_ready;
-  for (const auto& [key, slice] : slices_) {
-    for (const Endpoint& endpoint : slice.endpoints) any_ready[slice.host] |= endpoint.ready;
+  for (const auto& [key, slice] : slices) {
+    for (const KnownSlice::Endpoint& endpoint : slice.endpoints) {
+      any_ready[slice.host] |= endpoint.ready;
+    }
   }
   for (const bool v6 : {false, true}) {
-    for (const auto& [key, slice] : slices_) {
+    for (const auto& [key, slice] : slices) {
       if (slice.host.empty() || slice.v6 != v6) continue;
       std::vector<PlacedEndpoint>& endpoints = (*placed)[slice.host];
-      for (const Endpoint& endpoint : slice.endpoints) {
+      for (const KnownSlice::Endpoint& endpoint : slice.endpoints) {
         endpoints.push_back(endpoint.placed);
         endpoints.back().serves = any_ready[slice.host] ? endpoint.ready : endpoint.ending;
       }
@@ -107,5 +89,11 @@ std::shared_ptr<const PlacedEndpoints> SliceBook::Snapshot() const {
   }
   return placed;
 }
+
+}  // namespace
+
+SliceBook::SliceBook() : ObjectBook(&Read) {}
+
+std::shared_ptr<const PlacedEndpoints> SliceBook::Snapshot() const { return With(&Gather); }
 
 }  // namespace kith::controlplane

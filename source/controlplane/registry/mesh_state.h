@@ -62,6 +62,8 @@ struct ServiceDefinition {
   std::vector<StaticWorkload> endpoints;
   std::vector<std::string> subject_alt_names;
   std::vector<std::string> addresses;  // Virtual IP addresses that applications connect to.
+  // One client address goes to one endpoint, where no rule says how to choose.
+  bool client_ip_affinity = false;
 };
 
 enum class ClientTls : uint8_t { kAsAccepted, kDisable, kMutual, kOriginate };

@@ -17,6 +17,7 @@
 namespace kith::controlplane {
 namespace {
 
+constexpr int kLongestAffinity = 86400;  // Seconds; Kubernetes' own limit.
 constexpr absl::string_view kTlsModeLabel = "security.istio.io/tlsMode";
 
 absl::Status Invalid(absl::string_view field, absl::string_view problem) {
@@ -197,6 +198,20 @@ absl::StatusOr<std::string> VirtualAddress(const std::string& field, const std::
   }
   return address->IpString();
 }
+absl::StatusOr<bool> HasClientIpAffinity(const networking::v1::ServiceSpec& spec) {
+  const bool by_address = spec.session_affinity() == "ClientIP";
+  if (!by_address && !spec.session_affinity().empty() && spec.session_affinity() != "None") {
+    return Invalid("spec.sessionAffinity", "must be None or ClientIP");
+  }
+  if (!spec.has_session_affinity_config()) return by_address;
+  if (!by_address) return Invalid("spec.sessionAffinityConfig", "goes with ClientIP");
+  const auto& client_ip = spec.session_affinity_config().client_ip();
+  if (client_ip.timeout_seconds() < 0 || client_ip.timeout_seconds() > kLongestAffinity) {
+    return Invalid("spec.sessionAffinityConfig.clientIP.timeoutSeconds", "must be 1 to 86400");
+  }
+  return true;
+}
+
 }  // namespace
 
 absl::Status CheckHost(absl::string_view field, absl::string_view host,
@@ -282,11 +297,8 @@ absl::StatusOr<ServiceDefinition> FromService(const networking::v1::Service& ser
       spec.type() != "NodePort" && spec.type() != "LoadBalancer") {
     return Invalid("spec.type", absl::StrCat("\"", spec.type(), "\" is unknown"));
   }
-  if (!spec.session_affinity().empty() && spec.session_affinity() != "None") {
-    return NotSupported("spec.sessionAffinity",
-                        absl::StrCat(spec.session_affinity(), " is not supported yet; remove it"));
-  }
   ServiceDefinition definition;
+  KITH_ASSIGN_OR_RETURN(definition.client_ip_affinity, HasClientIpAffinity(spec));
   if (!IsDnsLabel(service.metadata().name())) {
     return Invalid("metadata.name", "a Service's name has no dots and at most 63 characters");
   }

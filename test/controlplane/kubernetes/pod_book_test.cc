@@ -45,6 +45,22 @@ TEST_F(PodBookTest, KnowsWhoseATokenIs) {
   EXPECT_TRUE(absl::IsUnauthenticated(book_.CheckOwner(Web("web-1"), "u-1")));
 }
 
+TEST_F(PodBookTest, KnowsTheNodeOfAPod) {
+  Json pod = Pod("web-2", "u-2", {});
+  EXPECT_EQ(book_.NodeOf("demo", "web-2"), "");
+  pod["spec"]["nodeName"] = "n1";
+  book_.Put(pod);
+  EXPECT_EQ(book_.NodeOf("demo", "web-2"), "n1");
+}
+
+TEST_F(PodBookTest, LetsAPodSayItsOwnNameOnly) {
+  EXPECT_TRUE(PodBook::CheckName(Web("web-1"), "web-1").ok());
+  EXPECT_EQ(PodBook::CheckName(Web("web-1"), "web-2").message(),
+            "node metadata: workload: web-2 is not the name of the pod demo/web-1");
+  // A token that names no pod proves none.
+  EXPECT_TRUE(PodBook::CheckName(Web(""), "anything").ok());
+}
+
 TEST_F(PodBookTest, LetsAPodSayItsOwnAddressesOnly) {
   EXPECT_TRUE(book_.CheckAddresses(Web("web-1"), {"10.0.0.1", "fd00::1"}, "10.0.0.1").ok());
   EXPECT_TRUE(absl::IsPermissionDenied(

@@ -206,8 +206,17 @@ INSTANTIATE_TEST_SUITE_P(
             "\"x\" appears twice"},
         Refused{ServiceWith("{type: ExternalName, externalName: x.example}"), "ExternalName"},
         Refused{
-            ServiceWith(absl::StrCat("{selector: {a: b}, sessionAffinity: ClientIP, ", kPort, "}")),
-            "sessionAffinity"}));
+            ServiceWith(absl::StrCat("{selector: {a: b}, sessionAffinity: Cookie, ", kPort, "}")),
+            "sessionAffinity: must be None or ClientIP"},
+        Refused{ServiceWith(absl::StrCat(
+                    "{selector: {a: b}, sessionAffinityConfig: {clientIP: {timeoutSeconds: 9}}, ",
+                    kPort, "}")),
+                "sessionAffinityConfig: goes with ClientIP"},
+        Refused{ServiceWith(absl::StrCat("{selector: {a: b}, sessionAffinity: ClientIP, "
+                                         "sessionAffinityConfig: {clientIP: {timeoutSeconds: "
+                                         "86401}}, ",
+                                         kPort, "}")),
+                "clientIP.timeoutSeconds: must be 1 to 86400"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Entries, FileContentsRefusalTest,
