@@ -13,6 +13,7 @@
 #include "source/tls/handshake_state.h"
 #include "source/tls/ssl_context.h"
 #include "source/tls/ssl_error.h"
+#include "source/tls/verified_peers.h"
 
 namespace kith::tls {
 namespace {
@@ -68,8 +69,11 @@ ssl_verify_result_t CheckPeerOf(SSL* ssl, uint8_t* alert) noexcept {
     chain.push_back(sk_CRYPTO_BUFFER_value(sent, i));
   }
   const Context& context = *state->context;
-  state->verdict = VerifyPeer(chain, state->peer_role, context.bundle(),
-                              context.options().clock->Now(), *state->rules);
+  const absl::Time now = context.options().clock->Now();
+  state->verdict = state->verified != nullptr
+                       ? state->verified->Verify(chain, state->peer_role, context.options().bundle,
+                                                 now, *state->rules)
+                       : VerifyPeer(chain, state->peer_role, context.bundle(), now, *state->rules);
   if (state->peer_role == PeerRole::kServer) RequireIdentity(state->expected, state->verdict);
   if (state->verdict.status.ok()) return ssl_verify_ok;
   *alert = state->verdict.alert;
