@@ -2,6 +2,7 @@
 
 #include "absl/strings/match.h"
 #include "source/base/json_writer.h"
+#include "source/base/timestamp.h"
 
 namespace kith::telemetry {
 namespace {
@@ -57,26 +58,14 @@ void Marks(const AccessEntry& entry, base::JsonWriter& json) {
   json.EndObject();
 }
 
-void PutDigits(int64_t value, int digits, char* at) {
-  for (int i = digits - 1; i >= 0; --i, value /= 10) at[i] = static_cast<char>('0' + value % 10);
-}
-
-// RFC 3339 with microseconds, UTC. absl::FormatTime() takes as long as the rest of the line.
 void Time(absl::Time time, base::JsonWriter& json) {
-  const absl::TimeZone::CivilInfo utc = absl::UTCTimeZone().At(time);
-  if (utc.cs.year() < 0 || utc.cs.year() > 9999) {
-    json.Key("time").Null();
-    return;
+  const std::string text = base::Rfc3339Micros(time);
+  json.Key("time");
+  if (text.empty()) {
+    json.Null();
+  } else {
+    json.String(text);
   }
-  char text[] = "0000-00-00T00:00:00.000000Z";
-  PutDigits(utc.cs.year(), 4, text);
-  PutDigits(utc.cs.month(), 2, text + 5);
-  PutDigits(utc.cs.day(), 2, text + 8);
-  PutDigits(utc.cs.hour(), 2, text + 11);
-  PutDigits(utc.cs.minute(), 2, text + 14);
-  PutDigits(utc.cs.second(), 2, text + 17);
-  PutDigits(absl::ToInt64Microseconds(utc.subsecond), 6, text + 20);
-  json.Key("time").String(absl::string_view(text, sizeof text - 1));
 }
 
 }  // namespace

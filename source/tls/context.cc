@@ -14,6 +14,7 @@
 #include "source/tls/ocsp_check.h"
 #include "source/tls/ssl_context.h"
 #include "source/tls/ssl_error.h"
+#include "source/tls/verified_peers.h"
 
 namespace kith::tls {
 namespace {
@@ -78,7 +79,10 @@ ssl_verify_result_t CheckPeerOf(SSL* ssl, uint8_t* alert) noexcept {
   }
   const Context& context = *state->context;
   const absl::Time now = context.options().clock->Now();
-  state->verdict = VerifyPeer(chain, state->peer_role, context.bundle(), now, *state->rules);
+  state->verdict = state->verified != nullptr
+                       ? state->verified->Verify(chain, state->peer_role, context.options().bundle,
+                                                 now, *state->rules)
+                       : VerifyPeer(chain, state->peer_role, context.bundle(), now, *state->rules);
   const OcspStep step = CheckOcsp(ssl, context.bundle(), now, *state->rules,
                                   AskedAbout(state->verdict, context), *state);
   if (step == OcspStep::kWait) return ssl_verify_retry;

@@ -21,13 +21,15 @@
 namespace kith::tls {
 
 class UpstreamContext;
+class VerifiedPeers;
 
 struct HandshakeState {
   // One of both, borrowed.
   const Context* context = nullptr;
   const UpstreamContext* upstream = nullptr;
   PeerRole peer_role = PeerRole::kClient;
-  const PeerRules* rules = nullptr;  // Borrowed.
+  const PeerRules* rules = nullptr;   // Borrowed.
+  VerifiedPeers* verified = nullptr;  // Borrowed; null: every peer is verified from the beginning.
   // The server's identity must be one of these.
   std::vector<base::SpiffeId> expected;
   // In order of preference; empty: none is spoken and any offer is passed over.

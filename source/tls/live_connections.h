@@ -10,6 +10,7 @@
 #include "absl/functional/function_ref.h"
 #include "source/telemetry/reason.h"
 #include "source/tls/context.h"
+#include "source/tls/verified_peers.h"
 
 namespace kith::tls {
 
@@ -25,6 +26,8 @@ class LiveConnections {
   // over let the connection outlive its certificates. Tells of each one's reason.
   void Recheck(const Context& newest, absl::FunctionRef<void(telemetry::Reason)> ended);
   size_t size() const { return all_.size(); }
+  // The peers that have made such connections.
+  VerifiedPeers& verified() { return verified_; }
 
  private:
   friend class TlsConnection;
@@ -32,6 +35,7 @@ class LiveConnections {
   void Remove(TlsConnection& connection) { all_.erase(&connection); }
 
   absl::flat_hash_set<TlsConnection*> all_;
+  VerifiedPeers verified_;
 };
 
 }  // namespace kith::tls

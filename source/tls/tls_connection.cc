@@ -64,6 +64,7 @@ TlsConnection::TlsConnection(std::unique_ptr<net::Stream> transport,
   handshaking_->timeout = timeout;
   handshaking_->state.context = context_.get();
   if (context_ != nullptr) handshaking_->state.rules = &context_->rules().peer;
+  if (live_ != nullptr) handshaking_->state.verified = &live_->verified();
   handshaking_->timer.Start(timeout);
   KITH_CHECK(ssl_ != nullptr && bio_.Attach(ssl_.get()), "no memory for a TLS connection");
   SSL_set_app_data(ssl_.get(), &handshaking_->state);

@@ -28,16 +28,19 @@ class LiveConnectionsTest : public testing::Test {
     context.rules.break_glass_until = break_glass_until;
     return *Context::Create(std::move(context));
   }
-  void Connect(std::shared_ptr<const Context> context) {
+  void Shake(std::shared_ptr<const Context> context, TlsPair& pair) {
     TlsStream::ServerOptions server;
     server.context = std::move(context);
     server.live = live_;
-    pair_.Accept(std::move(server));
+    pair.Accept(std::move(server));
     TlsStream::ClientOptions client;
     client.context = mesh_.WorkloadWith(client_);
     client.expected = {Id(kBackend)};
-    pair_.Connect(std::move(client));
-    ASSERT_TRUE(pair_.Shake());
+    pair.Connect(std::move(client));
+    ASSERT_TRUE(pair.Shake());
+  }
+  void Connect(std::shared_ptr<const Context> context) {
+    Shake(std::move(context), pair_);
     ASSERT_TRUE(pair_.server_done->status.ok()) << pair_.server_done->status;
   }
   std::vector<Reason> Recheck(const Context& newest) {
@@ -82,6 +85,20 @@ TEST_F(LiveConnectionsTest, ForgetsAConnectionThatIsGone) {
   pair_.server.reset();
   EXPECT_EQ(live_->size(), 0u);
   EXPECT_TRUE(Recheck(*Serving({client_})).empty());
+}
+
+TEST_F(LiveConnectionsTest, KnowsWhoHasShakenHandsButRefusesWhomItNoLongerMay) {
+  const std::shared_ptr<const Context> context = Serving({});
+  Connect(context);
+  EXPECT_EQ(live_->verified().size(), 1u);
+  TlsPair known;
+  Shake(context, known);
+  ASSERT_TRUE(known.server_done->status.ok()) << known.server_done->status;
+  EXPECT_EQ(known.server_done->peer->id, Id(kFrontend));
+  EXPECT_EQ(live_->verified().size(), 1u);
+  TlsPair revoked;
+  Shake(Serving({client_}), revoked);
+  EXPECT_EQ(revoked.server_done->reason, Reason::kCertificateRevoked);
 }
 
 }  // namespace

@@ -41,17 +41,9 @@ class RevocationTest : public VerifyPeerTest {
     bundle_ = *std::move(bundle);
   }
   PeerVerdict VerifyWith(const std::vector<Credential>& chain, RevocationMode mode) {
-    std::vector<bssl::UniquePtr<CRYPTO_BUFFER>> owned;
-    std::vector<CRYPTO_BUFFER*> buffers;
-    for (const Credential& each : chain) {
-      const std::string& der = each.certificate_der;
-      owned.emplace_back(
-          CRYPTO_BUFFER_new(reinterpret_cast<const uint8_t*>(der.data()), der.size(), nullptr));
-      buffers.push_back(owned.back().get());
-    }
     PeerRules rules;
     rules.revocation = mode;
-    return VerifyPeer(buffers, PeerRole::kClient, *bundle_, kNow, rules);
+    return VerifyPeer(Sent(chain).buffers, PeerRole::kClient, *bundle_, kNow, rules);
   }
   Reason ReasonOf(const std::vector<Credential>& chain, RevocationMode mode) {
     return VerifyWith(chain, mode).reason;

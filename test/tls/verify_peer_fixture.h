@@ -20,6 +20,21 @@ namespace kith::tls {
 inline constexpr char kId[] = "spiffe://cluster.local/ns/shop/sa/backend";
 inline const absl::Time kNow = absl::FromUnixSeconds(1767323045);  // 2026-01-02T03:04:05Z
 
+// A chain as a peer sends it.
+struct Sent {
+  explicit Sent(const std::vector<test::Credential>& chain) {
+    for (const test::Credential& credential : chain) {
+      const std::string& der = credential.certificate_der;
+      owned.emplace_back(
+          CRYPTO_BUFFER_new(reinterpret_cast<const uint8_t*>(der.data()), der.size(), nullptr));
+      buffers.push_back(owned.back().get());
+    }
+  }
+
+  std::vector<bssl::UniquePtr<CRYPTO_BUFFER>> owned;
+  std::vector<CRYPTO_BUFFER*> buffers;
+};
+
 class VerifyPeerTest : public testing::Test {
  protected:
   VerifyPeerTest() : ca_({.now = kNow, .name = "ours"}) { TrustOnly(ca_.root_pem()); }
@@ -32,15 +47,7 @@ class VerifyPeerTest : public testing::Test {
 
   PeerVerdict Verify(const std::vector<test::Credential>& chain, PeerRole role = PeerRole::kClient,
                      absl::Time now = kNow) {
-    std::vector<bssl::UniquePtr<CRYPTO_BUFFER>> owned;
-    std::vector<CRYPTO_BUFFER*> buffers;
-    for (const test::Credential& credential : chain) {
-      const std::string& der = credential.certificate_der;
-      owned.emplace_back(
-          CRYPTO_BUFFER_new(reinterpret_cast<const uint8_t*>(der.data()), der.size(), nullptr));
-      buffers.push_back(owned.back().get());
-    }
-    return VerifyPeer(buffers, role, *bundle_, now);
+    return VerifyPeer(Sent(chain).buffers, role, *bundle_, now);
   }
 
   void ExpectRefused(const PeerVerdict& verdict, telemetry::Reason reason,
