@@ -16,12 +16,6 @@
 namespace kith::controlplane {
 namespace {
 
-std::string DirectoryOf(const std::string& file) {
-  const size_t slash = file.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : file.substr(0, slash);
-}
-
 // In the state directory; a trust domain's name has no character that a file's may not have.
 std::string KeptFile(const std::string& trust_domain) {
   return absl::StrCat("federation-", trust_domain, ".json");
@@ -47,11 +41,7 @@ Federation::Federation(event::Loop& loop, Options options, Changed changed)
     : loop_(loop),
       options_(std::move(options)),
       changed_(std::move(changed)),
-      watch_timer_(loop_,
-                   [this] {
-                     Watch();
-                     Read();
-                   }),
+      watches_(loop_, {options_.watch, options_.recheck}, [this] { Read(); }),
       check_timer_(loop_, [this] { Check(); }) {
   for (const Entry& entry : options_.entries) {
     Member& member = members_.emplace_back();
@@ -60,13 +50,8 @@ Federation::Federation(event::Loop& loop, Options options, Changed changed)
     if (!entry.endpoint.url.empty() && fetches_ == nullptr) {
       fetches_ = std::make_unique<FetchThread>(loop_);
     }
-    if (entry.file.empty()) continue;
-    const std::string directory = DirectoryOf(entry.file);
-    if (std::find(unwatched_.begin(), unwatched_.end(), directory) == unwatched_.end()) {
-      unwatched_.push_back(directory);
-    }
+    watches_.Add(entry.file);
   }
-  Watch();
   for (Member& member : members_) {
     ReadFile(member);
     Restore(member);
@@ -75,21 +60,6 @@ Federation::Federation(event::Loop& loop, Options options, Changed changed)
   if (fetches_ == nullptr) return;
   check_timer_.StartRepeating(options_.check);
   Check();
-}
-
-void Federation::Watch() {
-  std::vector<std::string> missing;
-  for (std::string& directory : unwatched_) {
-    auto watch =
-        event::DirectoryWatch::Create(loop_, directory, options_.watch, [this] { Read(); });
-    if (watch.ok()) {
-      watches_.push_back(*std::move(watch));
-    } else {
-      missing.push_back(std::move(directory));
-    }
-  }
-  unwatched_ = std::move(missing);
-  if (!unwatched_.empty()) watch_timer_.Start(options_.recheck);
 }
 
 void Federation::Read() {

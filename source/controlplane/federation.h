@@ -21,7 +21,7 @@
 #include "source/controlplane/bundle_source.h"
 #include "source/controlplane/ca/state_directory.h"
 #include "source/controlplane/keys/fetch_thread.h"
-#include "source/event/directory_watch.h"
+#include "source/event/file_watches.h"
 #include "source/event/loop.h"
 #include "source/event/timer.h"
 #include "source/tls/credentials.h"
@@ -76,7 +76,6 @@ class Federation {
     bool asked = false;  // A fetch is on its way.
   };
 
-  void Watch();
   void Read();
   bool ReadFile(Member& member);
   void Restore(Member& member) const;
@@ -90,9 +89,7 @@ class Federation {
   const Options options_;
   const Changed changed_;
   std::vector<Member> members_;
-  std::vector<std::string> unwatched_;  // Directories.
-  std::vector<std::unique_ptr<event::DirectoryWatch>> watches_;
-  event::Timer watch_timer_;
+  event::FileWatches watches_;
   event::Timer check_timer_;
   std::unique_ptr<FetchThread> fetches_;  // Null without endpoints.
 };

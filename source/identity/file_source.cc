@@ -4,7 +4,6 @@
 #include <openssl/sha.h>
 #include <openssl/x509.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -25,12 +24,6 @@ namespace {
 
 constexpr size_t kMaxFile = size_t{1024} * 1024;
 constexpr tls::PemLimits kChainLimits = {size_t{64} * 1024, 10};
-
-std::string DirectoryOf(const std::string& file) {
-  const size_t slash = file.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : file.substr(0, slash);
-}
 
 absl::StatusOr<std::string> ReadSmallFile(const std::string& file) {
   errno = 0;
@@ -104,27 +97,20 @@ struct FileSource::Contents {
 };
 
 FileSource::FileSource(event::Loop& loop, Options options)
-    : loop_(loop), options_(std::move(options)), timer_(loop_, [this] {
-        Watch();
-        Read();
-      }) {
-  for (const std::string* file :
-       {&options_.certificate_file, &options_.key_file, &options_.pkcs12_file,
-        &options_.password_file, &options_.bundle_file}) {
-    const std::string directory = DirectoryOf(*file);
-    if (!file->empty() &&
-        std::find(unwatched_.begin(), unwatched_.end(), directory) == unwatched_.end()) {
-      unwatched_.push_back(directory);
-    }
-  }
-}
+    : options_(std::move(options)),
+      watches_(loop, {options_.watch, options_.recheck}, [this] { Read(); }),
+      timer_(loop, [this] { Read(); }) {}
 
 FileSource::~FileSource() = default;
 
 void FileSource::Start(Observer& observer) {
   KITH_CHECK(observer_ == nullptr, "a source is started once");
   observer_ = &observer;
-  Watch();
+  for (const std::string* file :
+       {&options_.certificate_file, &options_.key_file, &options_.pkcs12_file,
+        &options_.password_file, &options_.bundle_file}) {
+    watches_.Add(*file);
+  }
   Read();
 }
 
@@ -138,21 +124,6 @@ void FileSource::TryOverdue() {
   if (!refused_.empty()) Read();
 }
 
-// A directory that does not exist yet is watched once it does.
-void FileSource::Watch() {
-  std::vector<std::string> missing;
-  for (std::string& directory : unwatched_) {
-    auto watch =
-        event::DirectoryWatch::Create(loop_, directory, options_.watch, [this] { Read(); });
-    if (watch.ok()) {
-      watches_.push_back(*std::move(watch));
-    } else {
-      missing.push_back(std::move(directory));
-    }
-  }
-  unwatched_ = std::move(missing);
-}
-
 void FileSource::Read() {
   const absl::StatusOr<Contents> contents = ReadFiles();
   if (!contents.ok()) {
@@ -163,7 +134,7 @@ void FileSource::Read() {
     refused_.clear();
     failure_ = Failure::kNone;
   }
-  if (failure_ != Failure::kNone || !unwatched_.empty()) {
+  if (failure_ != Failure::kNone) {
     timer_.Start(options_.recheck);
   } else {
     timer_.Stop();

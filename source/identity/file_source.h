@@ -15,7 +15,7 @@
 #include "absl/time/time.h"
 #include "source/base/clock.h"
 #include "source/base/spiffe_id.h"
-#include "source/event/directory_watch.h"
+#include "source/event/file_watches.h"
 #include "source/event/loop.h"
 #include "source/event/timer.h"
 #include "source/identity/check.h"
@@ -51,19 +51,16 @@ class FileSource : public Source {
  private:
   struct Contents;
 
-  void Watch();
   void Read();
   absl::StatusOr<Contents> ReadFiles() const;
   Refusal Use(const Contents& contents);
   void Tell(const Contents& contents, const Refusal& refusal);
 
-  event::Loop& loop_;
   const Options options_;
   Observer* observer_ = nullptr;
-  std::vector<std::string> unwatched_;  // Directories that could not be watched yet.
-  std::vector<std::unique_ptr<event::DirectoryWatch>> watches_;
-  event::Timer timer_;
-  std::string used_;  // Digest of what is in use, or of the last bundle that was taken.
+  event::FileWatches watches_;
+  event::Timer timer_;  // Runs while something could not be used.
+  std::string used_;    // Digest of what is in use, or of the last bundle that was taken.
   std::string used_bundle_;
   std::string refused_;               // Digest of what was refused last,
   Failure failure_ = Failure::kNone;  // and why: the same is told once.

@@ -15,11 +15,6 @@ namespace {
 // Room for every CA there is, and for the lists of a large one.
 constexpr size_t kMaxBytes = size_t{16} * 1024 * 1024;
 
-std::string FolderOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 // An empty path is an empty file.
 absl::StatusOr<std::string> Contents(const std::string& path) {
   if (path.empty()) return std::string();
@@ -31,8 +26,8 @@ absl::StatusOr<std::string> Contents(const std::string& path) {
 }  // namespace
 
 OriginationFiles::OriginationFiles(event::Loop& loop, Options options)
-    : loop_(loop),
-      options_(std::move(options)),
+    : options_(std::move(options)),
+      watches_(loop, {}, [this] { ReadAll(); }),
       retry_(loop, [this] { ReadAll(); }),
       current_(std::make_shared<const proxy::Originations>()) {}
 
@@ -66,12 +61,7 @@ void OriginationFiles::Use(const mesh::Snapshot& snapshot) {
 void OriginationFiles::Watch(const mesh::TlsOrigination& rule) {
   for (const std::string* path :
        {&rule.client_certificate, &rule.private_key, &rule.ca_certificates, &rule.ca_crl}) {
-    if (path->empty()) continue;
-    std::unique_ptr<event::DirectoryWatch>& watch = watches_[FolderOf(*path)];
-    if (watch != nullptr) continue;
-    auto made = event::DirectoryWatch::Create(loop_, FolderOf(*path), {}, [this] { ReadAll(); });
-    // A folder that is not there yet: Read() fails for the same reason and is tried again.
-    if (made.ok()) watch = *std::move(made);
+    watches_.Add(*path);
   }
 }
 
@@ -138,7 +128,6 @@ void OriginationFiles::ReadAll() {
     const auto before = entry.use;
     Read(rule, entry);
     changed = changed || entry.use != before;
-    if (!entry.error.empty()) Watch(rule);
   }
   Publish();
   if (changed) options_.changed();

@@ -13,7 +13,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "source/event/directory_watch.h"
+#include "source/event/file_watches.h"
 #include "source/event/loop.h"
 #include "source/event/timer.h"
 #include "source/mesh/snapshot.h"
@@ -56,10 +56,9 @@ class OriginationFiles {
   void Publish();
   void Count(absl::string_view result) const;
 
-  event::Loop& loop_;
   const Options options_;
   std::map<mesh::TlsOrigination, Entry> entries_;
-  std::map<std::string, std::unique_ptr<event::DirectoryWatch>> watches_;  // By directory.
+  event::FileWatches watches_;
   event::Timer retry_;
   std::shared_ptr<const proxy::Originations> current_;
 };
