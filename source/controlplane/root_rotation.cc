@@ -268,7 +268,8 @@ void RootRotation::CheckAge(absl::Time now) {
   }
   const absl::Duration before =
       settings.rotate_before_end < absl::ZeroDuration() ? life / 3 : settings.rotate_before_end;
-  const bool scheduled = member.made_here && before > absl::ZeroDuration() && MayStart().ok();
+  const absl::Status may_start = MayStart();
+  const bool scheduled = member.made_here && before > absl::ZeroDuration() && may_start.ok();
   if (scheduled && now >= root.not_after - before && now >= warned_ + kTryAgain) {
     absl::Status started = absl::OkStatus();
     const auto made = MakeRoot(settings.key_type, settings.trust_domain, settings.root_lifetime,
@@ -281,12 +282,14 @@ void RootRotation::CheckAge(absl::Time now) {
   }
   if (!old || now < warned_ + kWarnAgain) return;
   warned_ = now;
-  base::Log(
-      base::LogLevel::kWarning, "ca", "half of the root's life is over",
-      {{"root", root.root_key_id},
-       {"ends", Text(root.not_after)},
-       {"rotation", scheduled ? absl::StrCat("begins by itself on ", Text(root.not_after - before))
-                              : "does not begin by itself: kithctl ca rotate start"}});
+  std::string next = "does not begin by itself: kithctl ca rotate start";
+  if (scheduled) {
+    next = absl::StrCat("begins by itself on ", Text(root.not_after - before));
+  } else if (!may_start.ok()) {
+    next = std::string(may_start.message());
+  }
+  base::Log(base::LogLevel::kWarning, "ca", "half of the root's life is over",
+            {{"root", root.root_key_id}, {"ends", Text(root.not_after)}, {"rotation", next}});
 }
 
 void RootRotation::ShowPhase() const {

@@ -8,14 +8,15 @@ import unittest
 
 import istio_sidecar
 from http2_client import Http2Client
-from mesh import Mesh, allow, await_true, documents, peer_authentication, request, service
+from mesh import (Mesh, allow, await_true, documents, free_port, peer_authentication, request,
+                  service)
 
 LEGACY = "spiffe://cluster.local/ns/demo/sa/legacy"
 BACKEND = "spiffe://cluster.local/ns/demo/sa/backend"
 HOST = "legacy.demo.svc.cluster.local"
 
 
-def istio_pod(name, service_account, http, tcp):
+def istio_pod(name, service_account, http, tcp, grpc):
     """As its EndpointSlices and labels say where it is."""
     return f"""
 apiVersion: v1
@@ -23,7 +24,7 @@ kind: Service
 metadata: {{name: {name}, namespace: demo}}
 spec:
   selector: {{app: {name}}}
-  ports: [{{name: http, port: 80}}, {{name: tcp-echo, port: 9000}}]
+  ports: [{{name: http, port: 80}}, {{name: tcp-echo, port: 9000}}, {{name: grpc, port: 81}}]
 ---
 apiVersion: networking.istio.io/v1
 kind: WorkloadEntry
@@ -31,9 +32,23 @@ metadata: {{name: {name}-1, namespace: demo}}
 spec:
   address: 127.0.0.1
   serviceAccount: {service_account}
-  ports: {{http: {http}, tcp-echo: {tcp}}}
+  ports: {{http: {http}, tcp-echo: {tcp}, grpc: {grpc}}}
   labels: {{app: {name}, security.istio.io/tlsMode: istio}}
 """
+
+
+def istio_http2(mesh, credentials, roots):
+    """The port of nginx as the HTTP chain of Istio's inbound side: h2 or http/1.1, and a certificate."""
+    port = free_port()
+    mesh.nginx(f"""
+    listen 127.0.0.1:{port} ssl http2;
+    ssl_certificate {credentials[0]};
+    ssl_certificate_key {credentials[1]};
+    ssl_client_certificate {roots};
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_verify_client on;
+    location / {{ return 200 "$ssl_client_verify $server_protocol"; }}""")
+    return port
 
 
 def echo(connection):
@@ -54,9 +69,10 @@ class BesideIstioTest(unittest.TestCase):
         cls.web, cls.tcp = web, cls.mesh.server(echo)
         cls.mesh.write("mesh.yaml", documents(
             peer_authentication("STRICT"), service("backend", web),
-            istio_pod("legacy", "legacy", cls.istio_port, cls.istio_port),
+            istio_pod("legacy", "legacy", cls.istio_port, cls.istio_port,
+                      istio_http2(cls.mesh, cls.credentials, roots)),
             # The same server, which is not who the mesh says is there.
-            istio_pod("another", "another", cls.istio_port, cls.istio_port),
+            istio_pod("another", "another", cls.istio_port, cls.istio_port, cls.istio_port),
             allow("legacy", "backend", """\
   - from:
     - source: {principals: [cluster.local/ns/demo/sa/legacy]}
@@ -65,6 +81,7 @@ class BesideIstioTest(unittest.TestCase):
         cls.frontend = cls.mesh.add("frontend", outbound=[
             (HOST, 80), ("another.demo.svc.cluster.local", 80)])
         cls.raw = cls.mesh.add("raw", outbound=[(HOST, 9000)])
+        cls.caller = cls.mesh.add("caller", outbound=[(HOST, 81)])
         await_true("the way to Istio's pod", lambda: request(
             cls.frontend.outbound[HOST]).status == 200)
 
@@ -83,6 +100,11 @@ class BesideIstioTest(unittest.TestCase):
         self.assertEqual(chains, {("http", "http/1.1",
                                    "spiffe://cluster.local/ns/demo/sa/frontend")})
         self.assertLessEqual(len(self.inbound.seen), before + 1)
+
+    def test_calls_istios_sidecar_with_http_2(self):
+        port = self.caller.outbound[HOST]
+        answer = await_true("the way", lambda: (got := request(port)).status == 200 and got)
+        self.assertEqual(answer.body, b"SUCCESS HTTP/2.0")
 
     def test_calls_istios_sidecar_with_bytes(self):
         with socket.create_connection(("127.0.0.1", self.raw.outbound[HOST]), 10) as connection:
