@@ -140,6 +140,7 @@ absl::Status Run(const Settings& settings) {
   std::vector<TrustedIssuer> issuers = issuer_keys.issuers();
   issuers.push_back(OwnIssuer(*token_key, token_options.issuer, token_options.audience));
   std::vector<std::string> local_issuers;
+  local_issuers.reserve(issuers.size());
   for (const TrustedIssuer& issuer : issuers) local_issuers.push_back(issuer.issuer);
   const JwtVerifier local_verifier(std::move(issuers));
   // And a cluster's own.
