@@ -78,9 +78,10 @@ class FederationTest(unittest.TestCase):
         self.assertIn(PARTNER, json.dumps(line))
         self.share(self.theirs, own)
         await_true("their server is known, our client is not yet", lambda: (
-            self.status() == 502 and self.backend.metric(
+            self.status() == 503 and self.backend.metric(
                 "kith_tls_handshakes_total", result="failed",
                     reason="foreign_trust_domain") > 0), 10)
+        self.frontend.logged(reason="alert_received")
         self.share(self.ours, partner)
         await_true("both know each other", lambda: self.status() == 200, 10)
         self.theirs.write("mesh.yaml", (self.theirs.config / "mesh.yaml").read_text().replace(

@@ -62,12 +62,12 @@ class JoinTest(unittest.TestCase):
             return {"iss": "https://kubernetes.default.svc",
                     "aud": ["istio-ca"], "sub": "system:serviceaccount:demo:vm",
                     "kubernetes.io": {"namespace": "demo", "serviceaccount": {"name": "vm"},
-                                      "pod": {"name": "vm-0"}}, **more}
+                                      "pod": {"name": "vm"}}, **more}
 
         vm.token_path.write_text(issuer.token(**claims()))
         vm.start().await_ready()
         audit = (mesh.state / "audit.jsonl").read_text()
-        self.assertIn("demo/vm pod vm-0", audit)
+        self.assertIn("demo/vm pod vm", audit)
 
         # Another key, under a name that nobody here has heard of: fetched once it is asked for.
         second = Issuer(place.directory, "second-key")
