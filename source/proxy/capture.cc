@@ -65,8 +65,7 @@ std::shared_ptr<InboundPort> CapturedInbound::PortFor(const base::SocketAddress&
   options.application = application;
   options.port = application.port();
   options.protocol = mesh::Protocol::kDetect;
-  auto port =
-      InboundPort::Create(worker_, std::move(options), ApplicationSource(application.family()));
+  auto port = InboundPort::Create(worker_, options, ApplicationSource(application.family()));
   if (ports_.size() >= kMaxPorts) Sweep(ports_);
   if (ports_.size() < kMaxPorts) ports_.emplace(application, port);
   return port;

@@ -181,7 +181,7 @@ void Endpoint::OnSharedDialed(Dial::Result dialed) {
     served_.pop_front();
     Connection connection;
     if (!std::exchange(taken, true)) {
-      connection = std::move(first);
+      connection = std::move(first);  // NOLINT(bugprone-use-after-move): `taken` is set once.
     } else if (!status.ok()) {
       connection.status = status;
       connection.reason = reason;

@@ -26,10 +26,10 @@ std::shared_ptr<Endpoint> MakeApplication(WorkerState& worker, const base::Socke
 
 }  // namespace
 
-std::shared_ptr<InboundPort> InboundPort::Create(WorkerState& worker, InboundOptions options,
+std::shared_ptr<InboundPort> InboundPort::Create(WorkerState& worker, const InboundOptions& options,
                                                  const base::SocketAddress& source) {
   auto port = std::make_shared<InboundPort>();
-  port->options = std::move(options);
+  port->options = options;
   port->application =
       MakeApplication(worker, port->options.application, source, port->options.protocol);
   return port;

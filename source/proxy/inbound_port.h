@@ -10,7 +10,7 @@ namespace kith::proxy {
 
 struct InboundPort {
   // `source`: the address to dial the application from; none: any.
-  static std::shared_ptr<InboundPort> Create(WorkerState& worker, InboundOptions options,
+  static std::shared_ptr<InboundPort> Create(WorkerState& worker, const InboundOptions& options,
                                              const base::SocketAddress& source = {});
 
   // Where a request goes. A port that declares nothing has two ways to its application: HTTP/2 for
