@@ -105,8 +105,12 @@ kubernetes:
     def start(self):
         self.process = mesh.Process(self.name, [mesh.CONTROL_PLANE, "--config", self.config],
                                     self.net.directory)
-        mesh.await_true(f"{self.name} is ready", lambda: mesh.request(
-            self.metrics_port, "/healthz/ready").status == 200)
+
+        def ready():
+            assert self.process.running, f"{self.name} ended: {self.process.log()}"
+            return mesh.request(self.metrics_port, "/healthz/ready").status == 200
+
+        mesh.await_true(f"{self.name} is ready", ready, 40)
 
     def leads(self):
         return mesh.metric(self.metrics_port, "kith_leader") == 1
